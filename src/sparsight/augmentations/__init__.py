@@ -1,0 +1,5 @@
+"""Changes of the samples themselves, in training only; one file each."""
+
+from sparsight.spec import discover
+
+discover(__name__, __path__)

@@ -1,0 +1,31 @@
+"""Records, protocols and the SAE: what everything else is made of."""
+
+from sparsight.core.chain import Chain
+from sparsight.core.codes import Codes
+from sparsight.core.parts import (
+    Activation,
+    Architecture,
+    Augmentation,
+    Constraint,
+    Corruption,
+    Decoder,
+    Encoder,
+    Initialisation,
+    Observer,
+    Output,
+    Part,
+    Preprocess,
+    SampleTerm,
+    Sizes,
+    Source,
+    StatisticTerm,
+    Term,
+)
+from sparsight.core.records import Batch, Example, Facts, Logged, Schema, Step, generator
+from sparsight.core.sae import SAE
+
+__all__ = [
+    "SAE", "Activation", "Architecture", "Augmentation", "Batch", "Chain", "Codes", "Constraint", "Corruption",
+    "Decoder", "Encoder", "Example", "Facts", "Initialisation", "Logged", "Observer", "Output", "Part", "Preprocess",
+    "SampleTerm", "Schema", "Sizes", "Source", "StatisticTerm", "Step", "Term", "generator",
+]  # fmt: skip

@@ -1,0 +1,95 @@
+"""Codes: what a batch of samples is made of, dense or sparse, behind one face."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """The codes of B samples over F features.
+
+    Dense: `values [B, F]`. Ragged: row b keeps `values[offsets[b]:offsets[b + 1]]` at the features
+    `index[offsets[b]:offsets[b + 1]]`, each feature at most once in a row; everything else is 0.
+    A feature *fires* where its code is not 0: a stored zero does not count.
+    """
+
+    values: Tensor  # [B, F] or [nnz]
+    n_latents: int
+    index: Tensor | None = None  # [nnz], int64
+    offsets: Tensor | None = None  # [B + 1], int64
+
+    @classmethod
+    def fixed(cls, values: Tensor, index: Tensor, n_latents: int) -> "Codes":
+        """Ragged codes with the same number k kept in every row; `values` and `index` are [B, k]."""
+        rows, k = values.shape
+        offsets = torch.arange(0, (rows + 1) * k, k, device=values.device) if k else index.new_zeros(rows + 1)
+        return cls(values.flatten(), n_latents, index.flatten(), offsets)
+
+    def __len__(self) -> int:
+        return len(self.values if self.offsets is None else self.offsets[1:])
+
+    @property
+    def is_dense(self) -> bool:
+        return self.index is None
+
+    def sparse(self) -> tuple[Tensor, Tensor, Tensor]:
+        """`values`, `index` and `offsets` of ragged codes."""
+        assert self.index is not None and self.offsets is not None
+        return self.values, self.index, self.offsets
+
+    def rows(self) -> Tensor:
+        """The sample that each stored value belongs to, [nnz]."""
+        _, index, offsets = self.sparse()
+        return torch.repeat_interleave(
+            torch.arange(len(self), device=index.device), offsets.diff(), output_size=len(index)
+        )
+
+    def dense(self) -> Tensor:
+        """All codes, [B, F]."""
+        if self.index is None:
+            return self.values
+        flat = self.rows() * self.n_latents + self.index
+        out = self.values.new_zeros(len(self) * self.n_latents)
+        return out.scatter(0, flat, self.values).view(len(self), self.n_latents)
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Codes":
+        """Apply an elementwise function that leaves 0 at 0."""
+        return Codes(function(self.values), self.n_latents, self.index, self.offsets)
+
+    def per_feature_sum(self, weight: Tensor | None = None) -> Tensor:
+        """Σ_b weight_b · codes_bj, [F]; weights are 1 where none are given."""
+        if self.index is None:
+            return self.values.sum(0) if weight is None else weight @ self.values
+        values = self.values if weight is None else self.values * weight[self.rows()]
+        return values.new_zeros(self.n_latents).index_add(0, self.index, values)
+
+    def per_feature_count(self) -> Tensor:
+        """In how many samples each feature fires, [F], int64."""
+        if self.index is None:
+            return self.values.count_nonzero(0)
+        return torch.bincount(self.index[self.values != 0], minlength=self.n_latents)
+
+    def per_sample_sum(self, scale: Tensor | None = None) -> Tensor:
+        """Σ_j scale_j · codes_bj, [B]; scales are 1 where none are given."""
+        if self.index is None:
+            return self.values.sum(1) if scale is None else self.values @ scale
+        values = self.values if scale is None else self.values * scale[self.index]
+        return values.new_zeros(len(self)).index_add(0, self.rows(), values)
+
+    def l0(self) -> Tensor:
+        """How many features fire in each sample, [B], int64."""
+        if self.index is None:
+            return self.values.count_nonzero(1)
+        return torch.bincount(self.rows()[self.values != 0], minlength=len(self))
+
+    def prefix(self, n: int) -> "Codes":
+        """The codes of the first `n` features alone."""
+        if self.index is None:
+            return Codes(self.values[:, :n], n)
+        keep = self.index < n
+        counts = torch.bincount(self.rows()[keep], minlength=len(self))
+        offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        return Codes(self.values[keep], n, self.index[keep], offsets)

@@ -1,0 +1,329 @@
+"""The parts that an SAE and its training are put together from. Everything is abstract here, and final elsewhere."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from sparsight.core.codes import Codes
+from sparsight.core.records import Batch, Example, Facts, Logged, Schema, Step
+from sparsight.core.sampling import orders, set_aside
+from sparsight.distributed import World
+from sparsight.errors import SparsightError
+from sparsight.spec import build, describe
+
+if TYPE_CHECKING:
+    from sparsight.core.sae import SAE
+
+Output = Literal["identity", "sigmoid", "softmax"]
+Part = Literal["recon", "logits", "codes", "pre", "weights"]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The widths of an SAE."""
+
+    n_inputs: int
+    n_latents: int
+    n_targets: int
+
+
+class Source(ABC):
+    """Where samples come from. Sources stay raw; what is done to them is a `Preprocess`."""
+
+    schema: Schema
+
+    @classmethod
+    def opens(cls, path: str) -> dict[str, Any] | None:
+        """The knobs with which this source reads a path (or a name), or None where it cannot."""
+        return None
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def gather(self, ids: Tensor) -> Tensor:
+        """The raw inputs of some samples, [n, D], float32."""
+
+    def gather_targets(self, ids: Tensor) -> Tensor | None:
+        """What must be rebuilt of some samples, [n, D_out], where that is not the inputs themselves."""
+        return None
+
+    def weights(self) -> Tensor | None:
+        """A weight for every sample, [N], with a mean of 1; None: all are 1."""
+        return None
+
+    def labels(self) -> Tensor | None:
+        """An index into `schema.classes` for every sample, [N]; None: there are no labels."""
+        return None
+
+    @abstractmethod
+    def take(self, ids: Tensor) -> "Source":
+        """The source of these samples alone, in this order."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """A hash of the data."""
+
+    def split(self, fraction: float, seed: int) -> tuple["Source", "Source | None"]:
+        """Set a random fraction of the samples aside: (the rest, what was set aside or None)."""
+        if not fraction:
+            return self, None
+        kept, held = set_aside(len(self), fraction, seed)
+        return self.take(kept), self.take(held)
+
+    def batches(self, size: int, seed: int, start: int = 0, world: World | None = None) -> Iterator[Batch]:
+        """Endless shuffled batches from step `start` on; the order is a function of (seed, step).
+
+        Epochs follow each other without a gap, so every batch is full and every sample is seen once per epoch.
+        Process r of a world has the rows r, r + world.size, ... of each.
+        """
+        world = world or World()
+        if size % world.size:
+            raise SparsightError(f"a batch of {size} cannot be shared by {world.size} processes: take a multiple of it")
+        positions = torch.arange(world.rank, size, world.size)
+        for step, ids in enumerate(orders(len(self), size, seed, start), start):
+            yield self._batch(ids[positions], positions, size, step)
+
+    def chunks(self, size: int = 4096) -> Iterator[Batch]:
+        """One pass over all samples in order, the last chunk as small as it comes: for meters, never for training."""
+        for ids in torch.arange(len(self)).split(size):
+            yield self._batch(ids, torch.arange(len(ids)), len(ids), 0)
+
+    def _batch(self, ids: Tensor, positions: Tensor, size: int, step: int) -> Batch:
+        weights = self.weights()
+        return Batch(
+            inputs=self.gather(ids),
+            ids=ids,
+            positions=positions,
+            size=size,
+            targets=self.gather_targets(ids),
+            weight=None if weights is None else weights[ids],
+            step=step,
+        )
+
+    def show(self, id: int) -> Example:
+        """One sample as people look at it."""
+        labels, classes = self.labels(), self.schema.classes
+        return Example(
+            id=id,
+            values=self.gather(torch.tensor([id]))[0].numpy(),
+            shape=self.schema.shape,
+            label=None if labels is None or classes is None else classes[int(labels[id])],
+            names=self.schema.names,
+        )
+
+
+class Preprocess(nn.Module, ABC):
+    """A reversible change of the inputs, fitted once on the training data and saved with the model."""
+
+    def fit(self, stream: Callable[[], Iterator[Tensor]], schema: Schema) -> None:
+        """Measure what `forward` needs. `stream()` passes once over the samples, [n, D] at a time."""
+
+    def setup(self, n_inputs: int) -> None:
+        """Create buffers of their final shape, to be filled by `fit` or from a file."""
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """Raw units to the units of the model, [B, D]."""
+
+    @abstractmethod
+    def inverse(self, x: Tensor) -> Tensor:
+        """The units of the model to raw units, [B, D], as far as that can be undone."""
+
+    @abstractmethod
+    def filters_in_raw_units(self, W_enc: Tensor) -> Tensor:
+        """Encoder filters, [F, D], as they act on raw samples."""
+
+    @abstractmethod
+    def rows_in_raw_units(self, W_dec: Tensor) -> Tensor:
+        """Decoder rows, [F, D], as they add to raw samples."""
+
+
+class Corruption(ABC):
+    """Noise on what the encoder sees, in training only, and fresh for every sample."""
+
+    @abstractmethod
+    def __call__(self, x: Tensor, batch: Batch, seed: int) -> Tensor:
+        """The corrupted inputs. The noise is a function of (seed, step, position in the batch)."""
+
+
+class Augmentation(ABC):
+    """A change of the sample itself, input and target alike, in training only."""
+
+    def check(self, schema: Schema) -> str | None:
+        """Why this cannot be done to such samples; None where it can."""
+        return None
+
+    @abstractmethod
+    def __call__(self, raw: Tensor, batch: Batch, schema: Schema, seed: int) -> Tensor:
+        """The changed samples, [B, D], a function of (seed, step, position in the batch)."""
+
+
+class Encoder(nn.Module, ABC):
+    """x to pre-activations."""
+
+    @abstractmethod
+    def setup(self, sizes: Sizes) -> None:
+        """Create the parameters."""
+
+    @abstractmethod
+    def weight(self, decoder: "Decoder") -> Tensor:
+        """W_enc, [F, D]."""
+
+    @abstractmethod
+    def forward(self, x: Tensor, decoder: "Decoder") -> Tensor:
+        """Pre-activations, [B, F]."""
+
+
+class Activation(nn.Module, ABC):
+    """Pre-activations to codes; for one sample at a time in evaluation."""
+
+    bounds: ClassVar[tuple[float, float]] = (0.0, float("inf"))
+    """Codes never leave this interval."""
+
+    def setup(self, sizes: Sizes) -> None:
+        """Create parameters and buffers, and refuse sizes that do not fit."""
+
+    def advance(self, progress: float) -> None:
+        """Told before every training step how much of the training is done, 0 to 1."""
+
+    @abstractmethod
+    def forward(self, pre: Tensor) -> Codes:
+        """[B, F] to codes."""
+
+
+class Decoder(nn.Module, ABC):
+    """Codes to a reconstruction."""
+
+    weight: nn.Parameter  # [F, D_out]
+    bias: nn.Parameter  # [D_out]
+
+    @abstractmethod
+    def setup(self, sizes: Sizes) -> None:
+        """Create the parameters."""
+
+    @abstractmethod
+    def forward(self, codes: Codes) -> Tensor:
+        """The sum before the output function, [B, D_out]."""
+
+
+class Constraint(ABC):
+    """Keeps the weights where they must be."""
+
+    def before_step(self, sae: "SAE") -> None:
+        """Change the gradients before the optimiser sees them."""
+
+    def after_step(self, sae: "SAE") -> None:
+        """Change the weights after the optimiser's step, and after initialisation."""
+
+
+class Initialisation(ABC):
+    """Where training starts."""
+
+    @abstractmethod
+    def __call__(self, sae: "SAE", sample: Callable[[int], Tensor], facts: Facts, seed: int) -> None:
+        """Fill the weights in place. `sample(n)` gives up to n different training samples, [m, D]."""
+
+
+class Term(nn.Module, ABC):
+    """One summand of the loss: weight · value. It is a `SampleTerm` or a `StatisticTerm`, nothing else."""
+
+    needs: ClassVar[frozenset[Part]]
+    """What of a `Step` it reads, and `weights` where it reads those of the SAE."""
+    moves: ClassVar[tuple[str, ...]]
+    """The parameters that its gradient must reach, each of `W_enc`, `b_enc`, `W_dec`, `b_dec`."""
+    weight: float
+    warmup: float
+    """The part of training over which the weight rises linearly from 0."""
+
+    def check(self, sae: "SAE", facts: Facts) -> str | None:
+        """Called once before training. A sentence says that the term has nothing to act on and is left out.
+
+        Raises:
+            SparsightError: the term would be wrong for this SAE or these data.
+        """
+        return None
+
+    def now(self, progress: float) -> float:
+        """The weight at this point of training, 0 to 1."""
+        return self.weight * min(1.0, progress / self.warmup) if self.warmup else self.weight
+
+
+class SampleTerm(Term):
+    """A mean over samples of a sum over inputs or features: E_b[ per_sample_b ]."""
+
+    @abstractmethod
+    def per_sample(self, step: Step, sae: "SAE") -> Tensor:
+        """The value of each sample, [B]."""
+
+
+class StatisticTerm(Term):
+    """A function of a statistic that is a mean over samples, and of the weights: f(E_b[ s_b ], weights).
+
+    The trainer averages the statistic over micro-batches and processes before f sees it, so the value and
+    its gradient are those of the whole batch.
+    """
+
+    def statistic(self, step: Step, sae: "SAE") -> Tensor | None:
+        """A mean over samples, any shape; None for a function of the weights alone."""
+        return None
+
+    def memory(self, batch_size: int) -> float:
+        """The share of the past in a moving average of the statistic; 0: the batch is enough."""
+        return 0.0
+
+    @abstractmethod
+    def value(self, statistic: Tensor | None, sae: "SAE") -> Tensor:
+        """f, a scalar."""
+
+
+@dataclass(kw_only=True)
+class Architecture:
+    """The parts that make one kind of SAE. Architectures are functions that return one.
+
+    As `SparseAutoencoder(architecture=...)` takes it, it has `get_params` and `set_params`, scikit-learn's way:
+    its parameters are the knobs of the function that made it.
+    """
+
+    encoder: Encoder
+    activation: Activation
+    decoder: Decoder
+    error: SampleTerm
+    """The error of the reconstruction; a recipe may put another in its place."""
+    initialisation: Initialisation
+    """Where training starts; a recipe may put another in its place."""
+    terms: Mapping[str, Term] = field(default_factory=dict)
+    """The other summands of the loss, by the name that the log gives them."""
+    constraints: tuple[Constraint, ...] = ()
+    output: Output = "identity"
+    """The function that turns the decoder's sum into the reconstruction; a recipe may change it."""
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The knobs."""
+        return {k: v for k, v in describe(self).items() if k != "name"}
+
+    def set_params(self, **knobs: Any) -> Self:
+        """Change knobs in place."""
+        self.__dict__.update(build("architecture", {**describe(self), **knobs}).__dict__)
+        return self
+
+    def __sklearn_clone__(self) -> "Architecture":
+        return build("architecture", describe(self))
+
+
+@runtime_checkable
+class Observer(Protocol):
+    """What higher floors hang into training: progress bars, diagnosis, trackers, live pages."""
+
+    def on_log(self, logged: Logged) -> None:
+        """A line was written to the log."""
+
+    def on_checkpoint(self, step: int) -> None:
+        """A checkpoint was written."""
+
+    def on_end(self, reason: str) -> None:
+        """Training ended: `finished`, `early stop` or `interrupted`."""

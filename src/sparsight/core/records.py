@@ -1,0 +1,132 @@
+"""Records: what passes between the parts."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sparsight.core.codes import Codes
+from sparsight.errors import SparsightError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schema:
+    """What a source says of its samples."""
+
+    n_inputs: int
+    n_targets: int | None = None
+    """Where inputs and targets differ; else they are the same."""
+    shape: tuple[int, ...] | None = None
+    """The geometry of one sample: (height, width) or (height, width, channels). None: it has none."""
+    names: tuple[str, ...] | None = None
+    """The names of the inputs, such as columns."""
+    classes: tuple[str, ...] | None = None
+    """The names of the labels, where samples have one."""
+
+    def __post_init__(self) -> None:
+        if self.shape is not None and int(np.prod(self.shape)) != self.n_inputs:
+            raise SparsightError(f"a sample of {self.n_inputs} inputs cannot have the shape {self.shape}")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Raw samples, as a source gives them. `size` is that of the whole batch, over all processes."""
+
+    inputs: Tensor  # [B, D]
+    ids: Tensor  # [B], which sample of the source each row is
+    positions: Tensor  # [B], the row's place in the whole batch
+    size: int
+    targets: Tensor | None = None  # [B, D_out], where they differ from the inputs
+    weight: Tensor | None = None  # [B], with a mean of 1 over the source
+    step: int = 0
+
+    def part(self, rows: slice) -> "Batch":
+        """Some of the rows; noise and augmentation know each row by its position and do not change."""
+        targets = None if self.targets is None else self.targets[rows]
+        weight = None if self.weight is None else self.weight[rows]
+        return Batch(self.inputs[rows], self.ids[rows], self.positions[rows], self.size, targets, weight, self.step)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One forward pass: all that terms, meters and rules may see."""
+
+    x: Tensor  # [B, D], what the encoder saw: preprocessed, and corrupted in training
+    target: Tensor  # [B, D_out], what must be rebuilt: preprocessed
+    codes: Codes
+    logits: Tensor  # [B, D_out], the decoder's sum before its output function
+    recon: Tensor  # [B, D_out]
+    pre: Tensor | None = None  # [B, F], only where a term asks for it
+    dead: Tensor | None = None  # [F], bool; None: no feature is dead
+    weight: Tensor | None = None  # [B]
+
+    def mean(self, per_sample: Tensor) -> Tensor:
+        """The one reduction of a `SampleTerm`: mean over samples, weighted where they have weights."""
+        return per_sample.mean() if self.weight is None else (per_sample * self.weight).mean()
+
+    def mean_codes(self) -> Tensor:
+        """The mean activity of each feature, taken over samples, [F]."""
+        return self.codes.per_feature_sum(self.weight) / len(self.codes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What was measured of the targets in one pass before training, in the units of the model."""
+
+    schema: Schema
+    n_samples: int
+    mean: Tensor  # [D_out], float64
+    variance: Tensor  # [D_out], float64
+    low: float
+    high: float
+    row_sum_error: float
+    """Largest |Σ_i target_i − 1|: 0 where rows are distributions."""
+    batch_size: int
+
+    @property
+    def power(self) -> float:
+        """E‖target − mean‖², the denominator of the explained variance."""
+        return float(self.variance.sum())
+
+    def __repr__(self) -> str:
+        return f"Facts({self.n_samples} samples, {self.schema})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """One sample as people look at it."""
+
+    id: int
+    values: np.ndarray  # [D], raw
+    shape: tuple[int, ...] | None = None
+    label: str | None = None
+    names: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Logged:
+    """One line of a run's log."""
+
+    step: int
+    steps: int
+    samples: int
+    epoch: float
+    seconds: float
+    lr: float
+    loss: float
+    terms: dict[str, dict[str, Any]]
+    """For each term: `value` (unweighted), `weight`, `loss` (their product) and `share`: its part of
+    the gradient's size in each group of parameters, ‖g_term‖ / Σ ‖g‖."""
+    explained_variance: float
+    l0: float
+    mean_activity: float
+    dead: int
+    held_out: dict[str, float] = field(default_factory=dict)
+
+
+def generator(*key: int) -> torch.Generator:
+    """A generator that depends on the whole key, such as (seed, purpose, step), and on nothing else."""
+    state = int(np.random.SeedSequence([k & 0xFFFFFFFF for k in key]).generate_state(2, np.uint64)[0])
+    return torch.Generator().manual_seed(state & 0x7FFFFFFFFFFFFFFF)

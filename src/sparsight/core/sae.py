@@ -1,0 +1,204 @@
+"""The sparse autoencoder: a composition of parts, and final."""
+
+import copy
+import json
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any, cast, final
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from sparsight.core.chain import Chain
+from sparsight.core.codes import Codes
+from sparsight.core.parts import Architecture, Output, Part, Preprocess, Sizes
+from sparsight.core.records import Schema, Step
+from sparsight.errors import SparsightError
+from sparsight.spec import build, describe
+
+FORMAT = 1
+
+
+@final
+class SAE(nn.Module):
+    """codes = activation(encoder(x));  recon = output(decoder(codes)).
+
+    By default encoder(x) = W_enc (x − b_dec) + b_enc and decoder(codes) = codes W_dec + b_dec, with
+    `W_enc`, `W_dec` [F, D] (one row per feature in both), `b_enc` [F], `b_dec` [D].
+
+    `encode`, `decode` and `forward` work in the units of the model; `transform` and `reconstruct` take raw
+    samples, and the preprocessing in between is part of the model and saved with it.
+
+    Args:
+        schema: what the samples are like.
+        n_latents: F, the number of features.
+        architecture: its parts; they are copied.
+        preprocess: applied to raw samples, in order.
+        output: the function that turns the decoder's sum into the reconstruction; the architecture's, by default.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        n_latents: int,
+        architecture: Architecture,
+        *,
+        preprocess: Iterable[Preprocess] = (),
+        output: Output | None = None,
+    ) -> None:
+        super().__init__()
+        if n_latents < 1:
+            raise SparsightError(f"n_latents is {n_latents}: an autoencoder needs at least 1 feature")
+        self.schema = schema
+        self.sizes = Sizes(schema.n_inputs, n_latents, schema.n_targets or schema.n_inputs)
+        self.architecture = describe(architecture)
+        self.output: Output = output or architecture.output
+        self.preprocess = Chain(copy.deepcopy(part) for part in preprocess)
+        self.preprocess.setup(schema.n_inputs)
+        self.encoder = copy.deepcopy(architecture.encoder)
+        self.activation = copy.deepcopy(architecture.activation)
+        self.decoder = copy.deepcopy(architecture.decoder)
+        for part in (self.decoder, self.encoder, self.activation):
+            part.setup(self.sizes)
+
+    @property
+    def n_inputs(self) -> int:
+        return self.sizes.n_inputs
+
+    @property
+    def n_latents(self) -> int:
+        return self.sizes.n_latents
+
+    @property
+    def W_enc(self) -> Tensor:
+        """Encoder filters, [F, D]."""
+        return self.encoder.weight(self.decoder)
+
+    @property
+    def W_dec(self) -> nn.Parameter:
+        """Decoder rows, [F, D_out]."""
+        return self.decoder.weight
+
+    @property
+    def b_enc(self) -> Tensor:
+        """Encoder biases, [F]."""
+        return cast(Tensor, self.encoder.bias)
+
+    @property
+    def b_dec(self) -> nn.Parameter:
+        """Decoder biases, [D_out]."""
+        return self.decoder.bias
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        """The parameters by group: `encoder` (and activation) and `decoder`. A tied weight is the decoder's."""
+        groups = {
+            "encoder": [*self.encoder.parameters(), *self.activation.parameters()],
+            "decoder": list(self.decoder.parameters()),
+        }
+        return {name: parameters for name, parameters in groups.items() if parameters}
+
+    def pre(self, x: Tensor) -> Tensor:
+        """Pre-activations of preprocessed samples, [B, D] to [B, F]."""
+        return self.encoder(x, self.decoder)
+
+    def encode(self, x: Tensor) -> Codes:
+        """Codes of preprocessed samples, [B, D]."""
+        return self.activation(self.pre(x))
+
+    def decode(self, codes: Codes) -> Tensor:
+        """The reconstruction in the units of the model, [B, D_out]."""
+        return self.finish(self.decoder(codes))
+
+    def finish(self, logits: Tensor) -> Tensor:
+        """Apply the output function to the decoder's sum."""
+        if self.output == "sigmoid":
+            return logits.sigmoid()
+        return logits.softmax(-1) if self.output == "softmax" else logits
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Preprocessed samples to their reconstruction, both in the units of the model."""
+        return self.decode(self.encode(x))
+
+    def transform(self, raw: Tensor) -> Codes:
+        """Codes of raw samples, [B, D]."""
+        return self.encode(self.preprocess(raw))
+
+    def reconstruct(self, raw: Tensor) -> Tensor:
+        """Raw samples to their reconstruction in raw units, [B, D]."""
+        return self.preprocess.inverse(self(self.preprocess(raw)))
+
+    def run(
+        self,
+        x: Tensor,
+        target: Tensor,
+        *,
+        needs: Collection[Part] = (),
+        dead: Tensor | None = None,
+        weight: Tensor | None = None,
+    ) -> Step:
+        """One forward pass as a record; `pre` is kept only where it is needed."""
+        pre = self.pre(x)
+        codes = self.activation(pre)
+        logits = self.decoder(codes)
+        kept = pre if "pre" in needs else None
+        return Step(x, target, codes, logits, self.finish(logits), kept, dead, weight)
+
+    def described(self) -> dict[str, Any]:
+        """All that is needed to build this SAE again, but for its tensors."""
+        return {
+            "format": FORMAT,
+            "schema": {k: v for k, v in vars(self.schema).items() if v is not None},
+            "n_latents": self.n_latents,
+            "architecture": self.architecture,
+            "preprocess": [describe(part) for part in self.preprocess],
+            "output": self.output,
+        }
+
+    @classmethod
+    def from_description(cls, described: Mapping[str, Any]) -> "SAE":
+        """An SAE as `described()` says, with weights that are still to be filled."""
+        schema = {k: tuple(v) if isinstance(v, list) else v for k, v in described["schema"].items()}
+        return cls(
+            Schema(**schema),
+            described["n_latents"],
+            build("architecture", described["architecture"]),
+            preprocess=[build("preprocess", spec) for spec in described["preprocess"]],
+            output=described["output"],
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write one safetensors file that stands alone: tensors, and in its metadata all else that there is to know."""
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
+        save_file(tensors, path, metadata={"sparsight": json.dumps(self.described())})
+
+    @classmethod
+    def load(cls, path: str | Path) -> "SAE":
+        """Read what `save` wrote, in evaluation mode.
+
+        Raises:
+            SparsightError: the file is missing, damaged or not one of ours.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise SparsightError(f"there are no weights at {str(path)!r}")
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise SparsightError(f"{str(path)!r} is damaged or no safetensors file ({error}): write it again") from None
+        try:
+            described = json.loads(metadata["sparsight"])
+            if described["format"] > FORMAT:
+                raise SparsightError(f"{str(path)!r} was written by a newer sparsight: upgrade to read it")
+            sae = cls.from_description(described)
+            sae.load_state_dict(tensors)
+        except SparsightError:
+            raise
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            said = str(error).splitlines()[0]
+            raise SparsightError(
+                f"{str(path)!r} does not hold a sparsight model ({type(error).__name__}: {said})"
+            ) from None
+        return sae.eval()

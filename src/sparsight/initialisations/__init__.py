@@ -1,0 +1,5 @@
+"""Where training starts; one file each."""
+
+from sparsight.spec import discover
+
+discover(__name__, __path__)

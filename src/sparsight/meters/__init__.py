@@ -1,0 +1,1 @@
+"""What is measured: streaming, in float64, on held-out samples."""

@@ -1,0 +1,5 @@
+"""Where samples come from; one file each."""
+
+from sparsight.spec import discover
+
+discover(__name__, __path__)
