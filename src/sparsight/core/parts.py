@@ -68,6 +68,10 @@ class Source(ABC):
     def fingerprint(self) -> str:
         """A hash of the data."""
 
+    def test_part(self) -> "Source | None":
+        """The samples that the data set itself sets aside for testing; None: it does not."""
+        return None
+
     def split(self, fraction: float, seed: int) -> tuple["Source", "Source | None"]:
         """Set a random fraction of the samples aside: (the rest, what was set aside or None)."""
         if not fraction:
@@ -165,6 +169,8 @@ class Augmentation(ABC):
 
 class Encoder(nn.Module, ABC):
     """x to pre-activations."""
+
+    bias: nn.Parameter  # [F]
 
     @abstractmethod
     def setup(self, sizes: Sizes) -> None:

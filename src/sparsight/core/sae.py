@@ -4,7 +4,7 @@ import copy
 import json
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any, cast, final
+from typing import Any, final
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -81,9 +81,9 @@ class SAE(nn.Module):
         return self.decoder.weight
 
     @property
-    def b_enc(self) -> Tensor:
+    def b_enc(self) -> nn.Parameter:
         """Encoder biases, [F]."""
-        return cast(Tensor, self.encoder.bias)
+        return self.encoder.bias
 
     @property
     def b_dec(self) -> nn.Parameter:

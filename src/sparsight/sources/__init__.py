@@ -1,5 +1,26 @@
 """Where samples come from; one file each."""
 
-from sparsight.spec import discover
+from pathlib import Path
+from typing import Any
+
+from sparsight.errors import SparsightError, did_you_mean
+from sparsight.spec import discover, factory, names
 
 discover(__name__, __path__)
+
+
+def open_source(path: str) -> dict[str, Any]:
+    """The spec of the source that reads a path, found by asking every registered source.
+
+    Raises:
+        SparsightError: nothing is there, or nothing reads it.
+    """
+    for name in names("source"):
+        found = factory("source", name).opens(path)  # type: ignore[attr-defined]
+        if found is not None:
+            return {"name": name, **found}
+    if not Path(path).exists():
+        raise SparsightError(f"there is no file or folder {path!r}; {did_you_mean(path, ['digits'])}")
+    raise SparsightError(
+        f"nothing reads {path!r}: give .npy, .npz, .csv, .safetensors, MNIST's idx, or a folder of pictures"
+    )

@@ -1,0 +1,38 @@
+# `make demo` and `make test` are all that a fresh machine needs: Python 3.11 or later, make and git.
+PYTHON ?= python3
+BIN := .venv/bin
+export PYTHONWARNDEFAULTENCODING := 0
+
+.PHONY: demo test test-all lint bench docs figures clean
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet -c constraints.txt -e ".[dev]"
+	touch $@
+
+demo: .venv/installed
+	$(BIN)/sparsight train digits
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/pytest
+
+test-all: lint
+	$(BIN)/pytest -m "slow or not slow"
+
+bench: .venv/installed
+	$(BIN)/python benchmarks/acceptance.py
+
+docs: .venv/installed
+	$(BIN)/mkdocs build --strict
+
+figures: .venv/installed
+	$(BIN)/python tools/make_figures.py
+
+clean:
+	rm -rf .venv site dist runs

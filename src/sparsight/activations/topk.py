@@ -1,0 +1,37 @@
+"""The k largest codes of each sample."""
+
+from torch import Tensor
+
+from sparsight.core import Activation, Codes, Sizes
+from sparsight.errors import SparsightError
+
+
+class TopK(Activation):
+    """codes = max(pre, 0) at the k largest pre-activations of each sample, 0 elsewhere.
+
+    Args:
+        k: how many codes a sample keeps; None: √D, and at most a quarter of the features.
+        k_start: in training, k falls linearly from this to `k`; None: it does not.
+        anneal: the part of the training over which it falls.
+    """
+
+    def __init__(self, *, k: int | None, k_start: int | None = None, anneal: float = 0.5) -> None:
+        super().__init__()
+        self.asked, self.k_start, self.anneal = k, k_start, anneal
+
+    def setup(self, sizes: Sizes) -> None:
+        asked = {"k": self.asked, "k_start": self.k_start}
+        for name, k in asked.items():
+            if k is not None and k > sizes.n_latents:
+                raise SparsightError(f"{name} is {k} but there are only {sizes.n_latents} features: ask for fewer")
+        self.k = self.asked or max(1, min(round(sizes.n_inputs**0.5), sizes.n_latents // 4))
+        self.k_now = self.k_start or self.k
+
+    def advance(self, progress: float) -> None:
+        if self.k_start is not None:
+            left = max(0.0, 1 - progress / self.anneal)
+            self.k_now = round(self.k + left * (self.k_start - self.k))
+
+    def forward(self, pre: Tensor) -> Codes:
+        values, index = pre.topk(self.k_now if self.training else self.k, dim=1, sorted=False)
+        return Codes.fixed(values.relu(), index, pre.shape[1])

@@ -1,0 +1,122 @@
+"""`sparsight train`."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from sparsight import job, recipes, spec
+from sparsight.core import Logged
+from sparsight.errors import SparsightError
+from sparsight.run import Run
+from sparsight.sources import open_source
+from sparsight.views.pictures import feature_pictures
+
+
+def train(
+    data: str | None,
+    changes: Sequence[str],
+    *,
+    recipe: str,
+    out: Path | None,
+    resume: Path | None,
+    device: str,
+    plugins: Sequence[Path],
+    console: Console,
+) -> None:
+    """Train or resume, write pictures, and say in words what was found."""
+    for plugin in plugins:
+        spec.load_plugin(plugin)
+    if resume is not None:
+        if data is not None or changes:
+            raise SparsightError("--resume goes on with the run as it is: give no data and no changes beside it")
+        with _bar(console) as bar:
+            run = job.resume(resume, observers=[Bar(bar)])
+    else:
+        if data is not None and "=" in data and not Path(data).exists():
+            data, changes = None, [data, *changes]
+        asked = spec.override(recipes.read(recipe), changes)
+        if data is not None:
+            asked["source"] = open_source(data)
+        parsed = job.Recipe.parse(asked)
+        place = out or job.free_name(Path("runs"), parsed.name)
+        with _bar(console) as bar:
+            run = job.train(parsed, place, observers=[Bar(bar)], device=choose_device(device))
+    if run.summary is None:
+        console.print(f"stopped; go on with: sparsight train --resume {run.path}")
+        return
+    for name, picture in feature_pictures(run).items():
+        run.put(f"pictures/{name}", picture)
+    report(run, console)
+
+
+def choose_device(asked: str) -> str:
+    """`auto` takes an accelerator where there is one."""
+    if asked == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=asked)
+    except (RuntimeError, AssertionError) as error:
+        raise SparsightError(f"the device {asked!r} cannot be used here: {str(error).splitlines()[0]}") from None
+    return asked
+
+
+class Bar:
+    """Training as a progress bar, with each term, L0, explained variance and dead features."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self.progress = progress
+        self.task: Any = None if progress is None else progress.add_task("training", total=None, said="")
+
+    def on_log(self, logged: Logged) -> None:
+        if self.progress is None:
+            return
+        terms = "  ".join(f"{name} {term['loss']:.3g}" for name, term in logged.terms.items() if term["weight"])
+        said = f"L0 {logged.l0:.1f}  explained {logged.explained_variance:.3f}  dead {logged.dead}  |  {terms}"
+        self.progress.update(self.task, completed=logged.step, total=logged.steps, said=said)
+
+    def on_checkpoint(self, step: int) -> None: ...
+
+    def on_end(self, reason: str) -> None: ...
+
+
+def _bar(console: Console) -> Any:
+    if console.quiet or not console.is_terminal:
+        return nullcontext(None)
+    columns = (
+        BarColumn(20),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[said]}"),
+    )
+    return Progress(*columns, console=console, transient=True)
+
+
+def report(run: Run, console: Console) -> None:
+    """What a run found, in words and a small table with nulls."""
+    summary = run.summary
+    assert summary is not None
+    quality = summary["quality"]
+    for note in run.manifest["notes"]:
+        console.print(f"note: {note}")
+    console.print(
+        f"{run.recipe['n_latents']} features in {summary['seconds']:.0f} s; on {summary['measured_on']}: "
+        f"{quality['explained_variance']:.1%} of the variance explained with {quality['l0']:.1f} features per sample, "
+        f"{quality['dead']:.0f} dead",
+        soft_wrap=True,
+    )
+    if summary["shapes"]:
+        table = Table(box=None, pad_edge=False)
+        for heading in ("median over live features", "encoder", "decoder", "noise"):
+            table.add_column(heading, justify="left" if table.columns == [] else "right")
+        for measure, row in summary["shapes"].items():
+            table.add_row(measure.replace("_", " "), *(f"{row[of]:.3f}" for of in ("encoder", "decoder", "noise")))
+        console.print(table)
+        console.print(f"look at {run.path / 'pictures' / 'features.png'}", soft_wrap=True)
+    else:
+        console.print(f"the run is in {run.path}", soft_wrap=True)

@@ -1,0 +1,57 @@
+"""Decoder rows of length one, and an encoder that starts as their mirror."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from sparsight.core import SAE, Facts, Initialisation, generator
+from sparsight.spec import register
+
+_PURPOSE = 5
+
+
+@torch.no_grad()
+def start(sae: SAE, rows: Tensor, facts: Facts, norm: float) -> None:
+    """W_dec = rows of the given norm, W_enc = W_dec where the widths agree, b_dec = the mean, b_enc = 0."""
+    sae.W_dec.copy_(norm * functional.normalize(rows, dim=1))
+    if sae.W_enc is not sae.W_dec:
+        sae.W_enc.copy_(sae.W_dec)
+    sae.b_dec.copy_(facts.mean)
+    sae.b_enc.zero_()
+
+
+def random_rows(sae: SAE, seed: int) -> Tensor:
+    """Directions drawn uniformly, [F, D]."""
+    return torch.randn(sae.n_latents, sae.sizes.n_targets, generator=generator(seed, _PURPOSE))
+
+
+@register("initialisation", "random")
+class Random(Initialisation):
+    """W_dec in random directions, W_enc = W_dec, b_dec at the mean, b_enc = 0 (Bricken et al. 2023)."""
+
+    def __init__(self, *, norm: float = 1.0) -> None:
+        self.norm = norm
+
+    def __call__(self, sae: SAE, sample: Callable[[int], Tensor], facts: Facts, seed: int) -> None:
+        start(sae, random_rows(sae, seed), facts, self.norm)
+
+
+@register("initialisation", "data")
+class Data(Initialisation):
+    """W_dec at training samples less the mean, W_enc = W_dec, b_dec at the mean, b_enc = 0.
+
+    Every feature starts where the data are, so none is dead from the start. Where there are fewer different
+    samples than features, the rest start in random directions.
+    """
+
+    def __init__(self, *, norm: float = 1.0) -> None:
+        self.norm = norm
+
+    def __call__(self, sae: SAE, sample: Callable[[int], Tensor], facts: Facts, seed: int) -> None:
+        rows = random_rows(sae, seed)
+        found = sample(sae.n_latents) - facts.mean.to(rows)
+        found = found[found.norm(dim=1) > 1e-6 * facts.power**0.5]
+        rows[: len(found)] = found
+        start(sae, rows, facts, self.norm)

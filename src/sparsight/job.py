@@ -1,0 +1,348 @@
+"""From a recipe to its parts, and from those to a run."""
+
+import hashlib
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from torch import Tensor
+
+import sparsight
+from sparsight.core import SAE, Architecture, Facts, Observer, Output, Source, Term, generator
+from sparsight.core.sampling import shuffled
+from sparsight.errors import SparsightError
+from sparsight.meters.moments import Moments
+from sparsight.meters.shape import elongation, moran, participation_ratio
+from sparsight.run import Run
+from sparsight.spec import build, describe, explain
+from sparsight.train import TrainConfig, Trainer, measure_quality
+
+_INITIAL = 6
+
+
+def _named(spec: Any) -> Any:
+    return {"name": spec} if isinstance(spec, str) else spec
+
+
+SpecOf = Annotated[dict[str, Any], BeforeValidator(_named)]
+
+
+class Recipe(BaseModel):
+    """All that decides what a training does."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str = "custom"
+    summary: str = ""
+    about: str = ""
+    """The original beside ours, where there is one."""
+    source: SpecOf | None = None
+    n_latents: Annotated[int, Field(ge=1)] = 200
+    architecture: SpecOf
+    preprocess: list[SpecOf] = []
+    corruption: SpecOf | None = None
+    augmentations: list[SpecOf] = []
+    error: SpecOf | None = None
+    """The error of the reconstruction, in place of the architecture's."""
+    output: Output | None = None
+    """The output function, in place of the architecture's."""
+    initialisation: SpecOf | None = None
+    """Where training starts, in place of the architecture's."""
+    terms: dict[str, SpecOf] = {}
+    """More summands of the loss by name. `l2.encoder` is an `l2` unless it says otherwise."""
+    train: TrainConfig = TrainConfig()
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> "Recipe":
+        """Check a nested dictionary.
+
+        Raises:
+            SparsightError: an unknown key or a value that does not fit; the sentence says which.
+        """
+        try:
+            return cls.model_validate(dict(given))
+        except ValidationError as error:
+            known = TrainConfig if error.errors()[0]["loc"][:1] == ("train",) else cls
+            raise explain(error, f"recipe {given.get('name', '')!r}", known.model_fields) from None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A recipe put together with its data."""
+
+    recipe: Recipe
+    architecture: Architecture
+    sae: SAE
+    trainer: Trainer
+    source: Source
+    held_out: Source | None
+    notes: tuple[str, ...]
+
+    def described(self) -> dict[str, Any]:
+        """The recipe with every default filled in."""
+        full = self.recipe.model_dump()
+        full["architecture"] = describe(self.architecture)
+        full["preprocess"] = [describe(part) for part in self.sae.preprocess]
+        full["output"] = self.sae.output
+        full["error"] = describe(self.architecture.error)
+        full["initialisation"] = describe(self.architecture.initialisation)
+        for key in ("corruption", "augmentations"):
+            specs = full[key] if isinstance(full[key], list) else [full[key]] if full[key] else []
+            kind = key.removesuffix("s")
+            made = [describe(build(kind, spec)) for spec in specs]
+            full[key] = made if isinstance(full[key], list) else made[0] if made else None
+        full["terms"] = {name: describe(term) for name, term in _extra_terms(self.recipe).items()}
+        return full
+
+
+def prepare(
+    recipe: Recipe,
+    source: Source | None = None,
+    *,
+    device: str = "cpu",
+    inspect: Callable[[Source], None] | None = None,
+) -> Job:
+    """Build all parts of a recipe, look at the data, and set the model to where training starts.
+
+    Args:
+        recipe: what to do.
+        source: the data, in place of the recipe's.
+        device: where the model lives.
+        inspect: called with the training samples before anything is measured.
+
+    Raises:
+        SparsightError: the data or the recipe cannot be used; nothing was written.
+    """
+    if source is None:
+        if recipe.source is None:
+            raise SparsightError(f"the recipe {recipe.name!r} names no data: give some, for example digits")
+        source = build("source", recipe.source)
+    assert source is not None
+    config = recipe.train
+    training, held_out = source.split(config.hold_out, recipe.seed)
+    held_out = held_out or source.test_part()
+    if inspect is not None:
+        inspect(training)
+    refuse_non_finite(training)
+    architecture: Architecture = build("architecture", recipe.architecture)
+    if recipe.error is not None:
+        architecture.error = build("term", recipe.error)
+    if recipe.initialisation is not None:
+        architecture.initialisation = build("initialisation", recipe.initialisation)
+    sae = SAE(
+        training.schema,
+        recipe.n_latents,
+        architecture,
+        preprocess=[build("preprocess", spec) for spec in recipe.preprocess],
+        output=recipe.output,
+    )
+    sae.preprocess.fit(lambda: (batch.inputs for batch in training.chunks()), training.schema)
+    notes = [note for part in sae.preprocess for note in part.notes]
+    size = len(training) if config.batch_size == "all" else config.batch_size
+    if size > len(training):
+        notes.append(f"the batch of {size} is larger than the data: every step takes all {len(training)} samples")
+        size = len(training)
+    facts = measure(training, sae, size)
+    if sae.output != "identity" and (facts.low < 0 or facts.high > 1):
+        raise SparsightError(
+            f"the output {sae.output!r} stays in [0, 1], and the data go from {facts.low:.4g} to {facts.high:.4g}: "
+            "scale them, or set output=identity"
+        )
+    architecture.initialisation(sae, sampler(training, sae, recipe.seed), facts, recipe.seed)
+    for constraint in architecture.constraints:
+        constraint.after_step(sae)
+    sae.to(device)
+    trainer = Trainer(
+        sae,
+        all_terms(architecture, recipe),
+        config,
+        facts,
+        constraints=architecture.constraints,
+        corruption=None if recipe.corruption is None else build("corruption", recipe.corruption),
+        augmentations=[build("augmentation", spec) for spec in recipe.augmentations],
+        seed=recipe.seed,
+    )
+    return Job(recipe, architecture, sae, trainer, training, held_out, (*notes, *trainer.notes))
+
+
+def all_terms(architecture: Architecture, recipe: Recipe) -> dict[str, Term]:
+    """Every summand of the loss by name: the error, the architecture's, the recipe's."""
+    terms: dict[str, Term] = {describe(architecture.error)["name"]: architecture.error, **architecture.terms}
+    for name, term in _extra_terms(recipe).items():
+        if name in terms:
+            raise SparsightError(
+                f"the term {name!r} is there already, from the architecture {recipe.architecture['name']!r}: "
+                "change it by the architecture's own knobs, or give this one another name"
+            )
+        terms[name] = term
+    return terms
+
+
+def _extra_terms(recipe: Recipe) -> dict[str, Term]:
+    return {name: build("term", {"name": name.split(".")[0], **spec}) for name, spec in recipe.terms.items()}
+
+
+def refuse_non_finite(source: Source) -> None:
+    """Raise if any sample holds NaN or infinity, saying how many and which."""
+    moments = Moments(source.schema.n_inputs)
+    for batch in source.chunks():
+        moments.update(batch.inputs, batch.ids)
+    if moments.n_bad:
+        which = ", ".join(str(i) for i in moments.bad_ids[:5])
+        more = ", ..." if moments.n_bad > 5 else ""
+        raise SparsightError(
+            f"{moments.n_bad} of {len(source)} samples hold NaN or infinity (samples {which}{more}): "
+            "remove them or fill them in"
+        )
+
+
+def measure(source: Source, sae: SAE, batch_size: int) -> Facts:
+    """What terms and starts need to know of the samples, in the units of the model."""
+    moments = Moments(sae.n_inputs)
+    for batch in source.chunks():
+        moments.update(sae.preprocess(batch.inputs), weight=batch.weight)
+    return Facts(
+        schema=source.schema,
+        n_samples=len(source),
+        mean=moments.mean,
+        variance=moments.variance,
+        low=float(moments.low.min()),
+        high=float(moments.high.max()),
+        row_sum_error=moments.row_sum_error,
+        batch_size=batch_size,
+    )
+
+
+def sampler(source: Source, sae: SAE, seed: int) -> Callable[[int], Tensor]:
+    """Draws different samples, in the units of the model: `sample(n)` gives up to n, [m, D]."""
+
+    def sample(n: int) -> Tensor:
+        ids = torch.from_numpy(np.sort(shuffled(len(source), seed, _INITIAL)[:n]))
+        return sae.preprocess(source.gather(ids)).unique(dim=0)
+
+    return sample
+
+
+def train(
+    recipe: Recipe,
+    out: str | Path,
+    source: Source | None = None,
+    observers: Sequence[Observer] = (),
+    device: str = "cpu",
+) -> Run:
+    """Train a recipe into a new run folder.
+
+    Raises:
+        SparsightError: the recipe, the data or the folder cannot be used. Nothing is left behind unless a step was
+            done; after that the run is kept, and resumes.
+    """
+    if Path(out).exists():
+        raise SparsightError(f"there is already a run at {str(out)!r}: choose another name or remove it")
+    job = prepare(recipe, source, device=device)
+    manifest = {
+        "sparsight": sparsight.__version__,
+        "versions": {name: version(name) for name in ("torch", "numpy", "safetensors")},
+        "python": platform.python_version(),
+        "machine": {"system": platform.platform(), "cores": os.cpu_count(), "threads": torch.get_num_threads()},
+        "device": device,
+        "data": {"samples": len(job.source), "inputs": job.sae.n_inputs, "sha256": job.source.fingerprint()},
+        "parameters": sum(p.numel() for p in job.sae.parameters()),
+        "notes": list(job.notes),
+    }
+    run = Run.create(out, job.described(), manifest)
+    try:
+        return _finish(job, run, observers)
+    except BaseException:
+        if run.latest() is None and not run.log():
+            shutil.rmtree(run.path, ignore_errors=True)
+        raise
+
+
+def resume(path: str | Path, source: Source | None = None, observers: Sequence[Observer] = ()) -> Run:
+    """Go on with a run that was killed or interrupted; it ends with the bits that it would have had.
+
+    Raises:
+        SparsightError: the folder is no run, it has ended, or the data are not the same.
+    """
+    run = Run.open(path)
+    if run.summary is not None:
+        raise SparsightError(f"the run {str(path)!r} has ended: there is nothing to resume")
+    job = prepare(Recipe.parse(run.recipe), source, device=run.manifest["device"])
+    if job.source.fingerprint() != run.manifest["data"]["sha256"]:
+        raise SparsightError(f"the data are not those that {str(path)!r} was trained on: give the same, or train anew")
+    state = run.latest()
+    if state is not None:
+        job.trainer.load_state_dict(state)
+    run.rewind(job.trainer.number)
+    return _finish(job, run, observers)
+
+
+def _finish(job: Job, run: Run, observers: Sequence[Observer]) -> Run:
+    reason = job.trainer.fit(job.source, run, observers, job.held_out)
+    if reason != "interrupted" and job.trainer.world.rank == 0:
+        measured = "held-out samples" if job.held_out is not None else "training samples"
+        quality = measure_quality(job.sae, job.held_out or job.source)
+        summary = {
+            "ended": reason,
+            "steps": job.trainer.number,
+            "seconds": job.trainer.seconds,
+            "measured_on": measured,
+            "quality": quality.result(),
+            "shapes": shapes(job.sae, quality.rate > 0),
+            "weights": digest(job.sae),
+        }
+        run.finish(job.sae, summary)
+    return run
+
+
+def shapes(sae: SAE, live: Tensor) -> dict[str, dict[str, float]]:
+    """Median measures of filters over live features, beside those of white noise; none without a geometry."""
+    shape = sae.schema.shape
+    if shape is None:
+        return {}
+    n = sae.n_latents
+    filters = {
+        "encoder": sae.preprocess.filters_in_raw_units(sae.W_enc.detach())[live],
+        "decoder": sae.preprocess.rows_in_raw_units(sae.W_dec.detach())[live],
+        "noise": torch.randn(n, sae.n_inputs, generator=generator(0, 0)),
+    }
+    measures: dict[str, Callable[[Tensor], Tensor]] = {
+        "moran": lambda w: moran(w, shape),
+        "participation_ratio": participation_ratio,
+        "elongation": lambda w: elongation(w, shape),
+    }
+    return {
+        name: {of: float(measure(w.double()).nanmedian()) for of, w in filters.items()}
+        for name, measure in measures.items()
+    }
+
+
+def digest(sae: SAE) -> str:
+    """A hash of all tensors: equal bits, equal digest."""
+    hasher = hashlib.sha256()
+    for name, tensor in sorted(sae.state_dict().items()):
+        hasher.update(name.encode())
+        hasher.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return hasher.hexdigest()
+
+
+def free_name(folder: Path, stem: str) -> Path:
+    """The first path `folder/stem`, `folder/stem-2`, ... that is not taken."""
+
+    def names() -> Iterator[str]:
+        yield stem
+        n = 2
+        while True:
+            yield f"{stem}-{n}"
+            n += 1
+
+    return next(folder / name for name in names() if not (folder / name).exists())

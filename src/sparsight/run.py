@@ -1,0 +1,250 @@
+"""A run is a folder, and the folder is the contract.
+
+    recipe.json      what was asked for, complete
+    manifest.json    what it ran on: data, seeds, versions, machine
+    log.jsonl        a line per logging step
+    checkpoints/     step-N/{tensors.safetensors, state.json}: the last one
+    model.safetensors, summary.json    written at the end
+    pictures/        what the faces add
+
+Everything is written beside its place and moved there, so a process killed at any moment leaves a folder that opens.
+"""
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from sparsight.core import SAE, Logged
+from sparsight.errors import SparsightError
+
+
+class Run:
+    """One training, as a folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, path: str | Path, recipe: Mapping[str, Any], manifest: Mapping[str, Any]) -> "Run":
+        """Start a run. The folder appears complete or not at all.
+
+        Raises:
+            SparsightError: the name is taken, or the folder cannot be written.
+        """
+        path = Path(path)
+        if path.exists():
+            raise SparsightError(f"there is already a run at {str(path)!r}: choose another name or remove it")
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with _beside(path) as new:
+                new.mkdir()
+                _write_json(new / "recipe.json", recipe)
+                _write_json(new / "manifest.json", manifest)
+                (new / "log.jsonl").touch()
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Run":
+        """Open a run.
+
+        Raises:
+            SparsightError: the folder is none.
+        """
+        path = Path(path)
+        if not path.is_dir():
+            raise SparsightError(f"there is no folder {str(path)!r}")
+        missing = [name for name in ("recipe.json", "manifest.json") if not (path / name).is_file()]
+        if missing:
+            raise SparsightError(f"{str(path)!r} is no run: it has no {missing[0]}")
+        return cls(path)
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """What was asked for, complete."""
+        return _read_json(self.path / "recipe.json")
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What it ran on."""
+        return _read_json(self.path / "manifest.json")
+
+    @property
+    def summary(self) -> dict[str, Any] | None:
+        """What came out; None: the run has not ended."""
+        path = self.path / "summary.json"
+        return _read_json(path) if path.is_file() else None
+
+    def log(self) -> list[Logged]:
+        """Every log line; one that was cut off by a kill is left out."""
+        lines = []
+        for text in (self.path / "log.jsonl").read_text().splitlines():
+            try:
+                lines.append(Logged(**json.loads(text)))
+            except json.JSONDecodeError:
+                break
+        return lines
+
+    def sae(self) -> SAE:
+        """The trained model.
+
+        Raises:
+            SparsightError: there is none yet, or its file is damaged.
+        """
+        path = self.path / "model.safetensors"
+        if not path.is_file():
+            name = self.path.name
+            raise SparsightError(f"the run {name!r} has not ended: `sparsight train --resume {self.path}` goes on")
+        return SAE.load(path)
+
+    def append(self, line: Logged) -> None:
+        """Add a line to the log."""
+        with _writing(self.path), (self.path / "log.jsonl").open("a") as file:
+            file.write(json.dumps(_finite(asdict(line))) + "\n")
+
+    def checkpoint(self, step: int, state: Mapping[str, Any]) -> None:
+        """Write the state of training, and drop the state before."""
+        folder = self.path / "checkpoints"
+        place = folder / f"step-{step:09d}"
+        with _writing(self.path):
+            folder.mkdir(exist_ok=True)
+            if place.exists():
+                shutil.rmtree(place)
+            with _beside(place) as new:
+                new.mkdir()
+                tensors: dict[str, Tensor] = {}
+                _write_json(new / "state.json", _pack(state, "state", tensors))
+                save_file(tensors, new / "tensors.safetensors")
+                _sync(new / "tensors.safetensors")
+            for old in folder.iterdir():
+                if old != place:
+                    shutil.rmtree(old)
+
+    def latest(self) -> dict[str, Any] | None:
+        """The state in the last checkpoint; None: there is none.
+
+        Raises:
+            SparsightError: it is damaged.
+        """
+        found = sorted((self.path / "checkpoints").glob("step-*"))
+        if not found:
+            return None
+        try:
+            return _unpack(_read_json(found[-1] / "state.json"), load_file(found[-1] / "tensors.safetensors"))
+        except (OSError, KeyError, SafetensorError) as error:
+            raise SparsightError(f"the checkpoint {str(found[-1])!r} is damaged ({error}): remove it") from None
+
+    def rewind(self, step: int) -> None:
+        """Cut the log back to a step."""
+        lines = [json.dumps(_finite(asdict(line))) for line in self.log() if line.step <= step]
+        with _writing(self.path), _beside(self.path / "log.jsonl") as new:
+            new.write_text("".join(line + "\n" for line in lines))
+
+    def put(self, name: str, content: bytes) -> None:
+        """Write a file of a face, such as `pictures/decoder.png`."""
+        place = self.path / name
+        with _writing(place):
+            place.parent.mkdir(exist_ok=True)
+            with _beside(place) as new:
+                new.write_bytes(content)
+
+    def finish(self, sae: SAE, summary: Mapping[str, Any]) -> None:
+        """Write the model and what came out."""
+        with _writing(self.path):
+            with _beside(self.path / "model.safetensors") as new:
+                sae.save(new)
+                _sync(new)
+            with _beside(self.path / "summary.json") as new:
+                _write_json(new, summary)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """A disk that is full or closed is the user's to mend: one sentence."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise SparsightError(f"cannot write to {str(path)!r}: {said}; what was complete before is kept") from None
+
+
+@contextmanager
+def _beside(place: Path) -> Iterator[Path]:
+    """A path to write at; what is there in the end is moved to its place, and on an error removed."""
+    new = place.with_name(f".{place.name}.{os.getpid()}")
+    try:
+        yield new
+        _sync(new)
+        new.replace(place)
+        _sync(place.parent)
+    except BaseException:
+        if new.is_dir():
+            shutil.rmtree(new, ignore_errors=True)
+        else:
+            new.unlink(missing_ok=True)
+        raise
+
+
+def _sync(path: Path) -> None:
+    if os.name == "nt":  # folders cannot be opened there
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(_finite(value), indent=1) + "\n")
+    _sync(path)
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise SparsightError(f"{str(path)!r} is damaged: it is no JSON") from None
+
+
+def _finite(value: Any) -> Any:
+    """NaN and infinity are not in JSON; null stands for them in what people read."""
+    if isinstance(value, Mapping):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _pack(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
+    """Nested plain values as JSON; tensors go into `tensors` and leave their path."""
+    if isinstance(value, Tensor):
+        tensors[path] = value.detach().cpu().contiguous().clone()
+        return {"tensor": path}
+    if isinstance(value, Mapping):
+        return {"dict": [[k, _pack(v, f"{path}/{k}", tensors)] for k, v in value.items()]}
+    if isinstance(value, list | tuple):
+        return {"list": [_pack(v, f"{path}/{n}", tensors) for n, v in enumerate(value)]}
+    if isinstance(value, float):
+        return {"float": value.hex()}
+    return value
+
+
+def _unpack(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+    if not isinstance(value, dict):
+        return value
+    ((kind, inner),) = value.items()
+    if kind == "tensor":
+        return tensors[inner]
+    if kind == "dict":
+        return {k: _unpack(v, tensors) for k, v in inner}
+    return float.fromhex(inner) if kind == "float" else [_unpack(v, tensors) for v in inner]

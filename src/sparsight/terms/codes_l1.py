@@ -1,0 +1,24 @@
+"""The size of the codes."""
+
+from torch import Tensor
+
+from sparsight.core import SAE, SampleTerm, Step
+from sparsight.spec import register
+
+
+@register("term", "codes_l1")
+class CodesL1(SampleTerm):
+    """E_b[ Σ_j |codes_bj| ‖W_dec_j‖ ]: blind to a feature's code shrinking while its decoder row grows.
+
+    (Conerly et al., Anthropic, April 2024.)
+    """
+
+    needs = frozenset({"codes", "weights"})
+    moves = ("W_enc", "b_enc")
+
+    def __init__(self, *, weight: float = 1.0, warmup: float = 0.0) -> None:
+        super().__init__()
+        self.weight, self.warmup = weight, warmup
+
+    def per_sample(self, step: Step, sae: SAE) -> Tensor:
+        return step.codes.map(Tensor.abs).per_sample_sum(sae.W_dec.norm(dim=1))

@@ -1,0 +1,77 @@
+"""What brings dead features back."""
+
+import torch
+from torch import Tensor
+
+from sparsight.core import SAE, Facts, SampleTerm, StatisticTerm, Step
+from sparsight.errors import SparsightError
+from sparsight.spec import register
+
+
+@register("term", "auxk")
+class AuxK(SampleTerm):
+    """E_b[ ½ ‖ e_b − Σ_j∈dead max(pre_bj, 0) W_dec_j ‖² ] with e = target − recon held still (Gao et al. 2024).
+
+    The dead features try to explain what the living ones left over; of more than `k` dead ones, the k largest
+    pre-activations of each sample. It reaches the encoder and the decoder rows of dead features with a positive
+    pre-activation somewhere; the living are held still, and of `b_dec` it sees only what a centred encoder subtracts.
+    Where no feature is dead it is 0 and costs nothing. Published with the variances of the batch as denominators
+    (weight 1/32); here both errors are in the one reduction, so no statistic of a batch is divided by.
+
+    Raises:
+        SparsightError: an output other than the identity, where rows do not add up to the reconstruction.
+    """
+
+    needs = frozenset({"recon", "pre", "weights"})
+    moves = ("W_enc", "b_enc", "W_dec")
+
+    def __init__(self, *, weight: float = 1 / 32, k: int | None = None, warmup: float = 0.0) -> None:
+        super().__init__()
+        self.weight, self.k, self.warmup = weight, k, warmup
+
+    def check(self, sae: SAE, facts: Facts) -> None:
+        if sae.output != "identity":
+            raise SparsightError(f"auxk needs output = 'identity', and it is {sae.output!r}")
+
+    def per_sample(self, step: Step, sae: SAE) -> Tensor:
+        assert step.pre is not None
+        if step.dead is None:
+            return step.x.new_zeros(len(step.x))
+        dead = step.dead.nonzero().squeeze(1)
+        codes = step.pre[:, dead].relu()
+        k = self.k or max(1, sae.n_inputs // 2)
+        if len(dead) > k:
+            top = codes.topk(k, dim=1)
+            codes = codes.new_zeros(codes.shape).scatter(1, top.indices, top.values)
+        left = (step.target - step.recon).detach()
+        return 0.5 * (codes @ sae.W_dec[dead] - left).square().sum(1)
+
+
+@register("term", "nudge")
+class Nudge(StatisticTerm):
+    """Σ_j E_b[ max(−pre_bj, 0) ] over dead features that are negative in every sample, through `b_enc` alone.
+
+    AuxK cannot reach a feature whose pre-activation is never positive. This raises its bias until it is, somewhere,
+    and then lets go. The gradient is at most 1 per feature, whatever the deficit, and the filter is left as it is.
+    """
+
+    needs = frozenset({"pre"})
+    moves = ("b_enc",)
+
+    def __init__(self, *, weight: float = 1 / 32, warmup: float = 0.0) -> None:
+        super().__init__()
+        self.weight, self.warmup = weight, warmup
+
+    def statistic(self, step: Step, sae: SAE) -> Tensor:
+        """The mean deficit of each dead feature, and the share of samples in which it is positive, [2, dead]."""
+        if step.dead is None:
+            return step.x.new_zeros(2, 0)
+        assert step.pre is not None
+        pre = step.pre.detach()[:, step.dead]
+        bias = (sae.b_enc - sae.b_enc.detach())[step.dead]
+        return torch.stack([(-(pre + bias)).relu().mean(0), (pre > 0).to(pre.dtype).mean(0)])
+
+    def value(self, statistic: Tensor | None, sae: SAE) -> Tensor:
+        assert statistic is not None
+        deficit, positive = statistic
+        return (deficit * (positive == 0)).sum()

@@ -1,0 +1,460 @@
+"""The training loop."""
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from sparsight.core import (
+    SAE,
+    Augmentation,
+    Batch,
+    Constraint,
+    Corruption,
+    Facts,
+    Logged,
+    Observer,
+    SampleTerm,
+    Source,
+    StatisticTerm,
+    Step,
+    Term,
+)  # fmt: skip
+from sparsight.distributed import World
+from sparsight.errors import SparsightError
+from sparsight.meters.quality import Quality
+from sparsight.run import Run
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(ge=1)]
+DEAD_EVERY = 8
+"""Steps between two looks at which features are dead."""
+
+
+class TrainConfig(BaseModel):
+    """How a model is trained. Shares are of the whole training, 0 to 1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    epochs: Annotated[float, Field(gt=0)] = 30.0
+    batch_size: Positive | Literal["all"] = 256
+    micro_batch_size: Positive | None = None
+    """Samples that go through the model at once; the gradients of a batch are summed up, and equal."""
+    optimizer: Literal["adam", "sgd", "lbfgs"] = "adam"
+    lr: Annotated[float, Field(gt=0)] = 3e-3
+    betas: Annotated[list[float], Field(min_length=2, max_length=2)] = [0.9, 0.999]
+    """Of Adam."""
+    momentum: Share = 0.0
+    """Of SGD."""
+    iterations: Positive = 10
+    """Of L-BFGS, in each step."""
+    warmup: Share = 0.0
+    """The learning rate rises linearly over this share,"""
+    decay: Share = 0.4
+    """and falls linearly to 0 over this share, the last."""
+    clip: Annotated[float, Field(gt=0)] | None = None
+    """The largest norm that the gradient may have."""
+    dead_after: Positive = 7_680
+    """Samples without firing after which a feature is dead."""
+    hold_out: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The share of the samples that are measured, and never trained on."""
+    patience: Positive | None = None
+    """Evaluations without improvement on held-out samples after which training stops, at the best weights."""
+    evaluate_every: Positive | None = None
+    """Steps between evaluations on held-out samples; None: an epoch."""
+    log_every: Positive = 50
+    checkpoint_every: Positive | None = None
+    """Steps between checkpoints; None: an epoch, and at most 1,000."""
+
+
+class NonFiniteLossError(SparsightError):
+    """The loss is NaN or infinite; the weights are those of the step before."""
+
+
+class Trainer:
+    """Moves the weights of an SAE down the sum of its terms.
+
+    All randomness is a function of (seed, step), so a trainer that is given its `state_dict` back goes on with the
+    same bits.
+
+    Args:
+        sae: initialised; it is trained in place.
+        terms: by name; those that have nothing to act on are left out, and `notes` says so.
+        config: how.
+        facts: what was measured of the training data.
+        constraints: what keeps the weights where they must be.
+        corruption: noise on the inputs.
+        augmentations: changes of the samples.
+        seed: of order, noise and augmentation.
+    """
+
+    def __init__(
+        self,
+        sae: SAE,
+        terms: Mapping[str, Term],
+        config: TrainConfig,
+        facts: Facts,
+        *,
+        constraints: Sequence[Constraint] = (),
+        corruption: Corruption | None = None,
+        augmentations: Sequence[Augmentation] = (),
+        seed: int = 0,
+    ) -> None:
+        self.sae, self.config, self.facts, self.seed = sae, config, facts, seed
+        self.constraints, self.corruption = constraints, corruption
+        self.world = World.current()
+        self.device = sae.b_dec.device
+        self.notes: list[str] = []
+        self.terms = {name: term for name, term in terms.items() if self._keep(term.check(sae, facts))}
+        self.augmentations = [a for a in augmentations if self._keep(a.check(facts.schema))]
+        self.needs = frozenset().union(*(term.needs for term in self.terms.values()))
+        self.batch_size = facts.batch_size
+        self.steps = max(1, math.ceil(config.epochs * facts.n_samples / self.batch_size))
+        self.optimizer = _optimizer(sae, config)
+        self.number = 0
+        self.idle = torch.zeros(sae.n_latents, dtype=torch.long, device=self.device)
+        self.dead: Tensor | None = None
+        self.averages: dict[str, Tensor] = {}
+        self.best: dict[str, Any] = {"error": math.inf, "waited": 0, "weights": None}
+        self.seconds = 0.0
+        self.last: dict[str, Any] = {}
+
+    def _keep(self, note: str | None) -> bool:
+        if note is not None:
+            self.notes.append(note)
+        return note is None
+
+    @property
+    def progress(self) -> float:
+        """How much of the training is done, 0 to 1."""
+        return self.number / self.steps
+
+    def step(self, batch: Batch, *, measure: bool = False) -> None:
+        """One optimiser step on this process's share of a batch.
+
+        Args:
+            batch: raw samples.
+            measure: also find each term's value and share of the gradient, in `last`. Nothing else changes.
+
+        Raises:
+            NonFiniteLossError: before the weights are touched.
+        """
+        self.sae.train()
+        self.sae.activation.advance(self.progress)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._lr()
+        size = self.config.micro_batch_size or len(batch.inputs)
+        parts = [batch.part(slice(i, i + size)) for i in range(0, len(batch.inputs), size)]
+        fired = torch.zeros_like(self.idle)
+        averages: dict[str, Tensor] = {}
+        first = True
+
+        def closure() -> Tensor:
+            nonlocal first
+            self.optimizer.zero_grad()
+            means = self._means(parts) if len(parts) > 1 else {}
+            total = torch.zeros((), device=self.device)
+            for part in parts:
+                share = len(part.inputs) / len(batch.inputs)
+                step = self._forward(part)
+                values = self._values(step, means, averages if first else {})
+                loss = torch.stack([term.now(self.progress) * values[name] for name, term in self.terms.items()]).sum()
+                if first:
+                    self._check(loss, values)
+                    fired.add_(step.codes.per_feature_count())
+                    if measure:
+                        self._measure(step, values, share, part is parts[0])
+                (share * loss).backward()
+                total += share * loss.detach()
+            self.world.mean_gradients_(self.sae.parameters())
+            for constraint in self.constraints:
+                constraint.before_step(self.sae)
+            if self.config.clip is not None:
+                torch.nn.utils.clip_grad_norm_(self.sae.parameters(), self.config.clip)
+            first = False
+            return total
+
+        self.optimizer.step(closure)
+        for constraint in self.constraints:
+            constraint.after_step(self.sae)
+        self.averages.update(averages)
+        self._count(fired, batch.size)
+        self.number += 1
+
+    def _lr(self) -> float:
+        config, progress = self.config, self.progress
+        rise = min(1.0, (self.number + 1) / (config.warmup * self.steps)) if config.warmup else 1.0
+        return config.lr * rise * (min(1.0, (1 - progress) / config.decay) if config.decay else 1.0)
+
+    def _forward(self, batch: Batch) -> Step:
+        inputs = batch.inputs.to(self.sae.b_dec)
+        assert batch.targets is None, "targets that differ from the inputs have no preprocessing yet"
+        for augmentation in self.augmentations:
+            inputs = augmentation(inputs, batch, self.facts.schema, self.seed)
+        target = self.sae.preprocess(inputs)
+        x = target if self.corruption is None else self.corruption(target, batch, self.seed)
+        weight = None if batch.weight is None else batch.weight.to(target)
+        return self.sae.run(x, target, needs=self.needs, dead=self.dead, weight=weight)
+
+    def _values(self, step: Step, means: Mapping[str, Tensor], averages: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The value of every term, with the gradient of this share of the batch."""
+        values = {}
+        for name, term in self.terms.items():
+            if isinstance(term, StatisticTerm):
+                values[name] = term.value(self._whole(name, term, step, means, averages), self.sae)
+            else:
+                assert isinstance(term, SampleTerm)
+                values[name] = step.mean(term.per_sample(step, self.sae))
+        return values
+
+    def _whole(
+        self, name: str, term: StatisticTerm, step: Step, means: Mapping[str, Tensor], averages: dict[str, Tensor]
+    ) -> Tensor | None:
+        """A statistic with the value of the whole batch, or of its moving average, and the gradient of this share."""
+        own = term.statistic(step, self.sae)
+        memory = term.memory(self.batch_size)
+        if own is None or (self.world.size == 1 and name not in means and not memory):
+            return own
+        mean = means[name] if name in means else self.world.mean_(own.detach().clone())
+        if memory and mean.numel():
+            mean = averages[name] = torch.lerp(mean, self.averages.get(name, mean), memory)
+        return mean + (own - own.detach())
+
+    @torch.no_grad()
+    def _means(self, parts: Sequence[Batch]) -> dict[str, Tensor]:
+        """Each statistic over all micro-batches and processes: a first pass, without gradients."""
+        terms = {name: term for name, term in self.terms.items() if isinstance(term, StatisticTerm)}
+        total = sum(len(part.inputs) for part in parts)
+        means: dict[str, Tensor] = {}
+        if not any(term.needs - {"weights"} for term in terms.values()):
+            return means
+        for part in parts:
+            step = self._forward(part)
+            for name, term in terms.items():
+                own = term.statistic(step, self.sae)
+                if own is not None:
+                    means[name] = means.get(name, 0) + own * (len(part.inputs) / total)
+        return {name: self.world.mean_(mean) for name, mean in means.items()}
+
+    def _check(self, loss: Tensor, values: Mapping[str, Tensor]) -> None:
+        # elsewhere than on a CPU looking costs a wait, so there it is done when logging
+        if (self.device.type == "cpu" or self.number % self.config.log_every == 0) and not torch.isfinite(loss):
+            bad = [name for name, value in values.items() if not torch.isfinite(value)] or list(values)
+            raise NonFiniteLossError(
+                f"the loss is {loss.item()} at step {self.number}, by the term {' and '.join(bad)}: "
+                "training stopped before that step; a lower train.lr is the first thing to try"
+            )
+
+    def _measure(self, step: Step, values: Mapping[str, Tensor], share: float, fresh: bool) -> None:
+        """Add up what a log line says of this batch, part by part."""
+        groups = self.sae.groups()
+        parameters = [p for group in groups.values() for p in group]
+        if fresh:
+            self.last = {"values": dict.fromkeys(values, 0.0), "l0": 0.0, "mean_activity": 0.0, "squares": 0.0}
+            self.last["gradients"] = {name: [torch.zeros_like(p) for p in parameters] for name in values}
+        for name, value in values.items():
+            self.last["values"][name] += share * value.detach().double()
+            weighted = self.terms[name].now(self.progress) * share * value
+            if weighted.requires_grad:
+                found = torch.autograd.grad(weighted, parameters, retain_graph=True, allow_unused=True)
+                for total, gradient in zip(self.last["gradients"][name], found, strict=True):
+                    if gradient is not None:
+                        total += gradient
+        self.last["l0"] += share * step.mean(step.codes.l0().double())
+        self.last["mean_activity"] += share * step.mean_codes().detach().double().mean()
+        self.last["squares"] += share * step.mean((step.recon - step.target).detach().square().sum(1).double())
+
+    def _count(self, fired: Tensor, samples: int) -> None:
+        self.idle += samples
+        self.idle[self.world.sum_(fired) > 0] = 0
+        if self.number % DEAD_EVERY == 0:
+            dead = self.idle > self.config.dead_after
+            self.dead = dead if dead.any() else None
+
+    def logged(self, lr: float, held_out: dict[str, float]) -> Logged:
+        """The log line of the step that was just measured."""
+        if self.world.size > 1:
+            for key in ("l0", "mean_activity", "squares"):
+                self.world.mean_(self.last[key])
+            for name, gradients in self.last["gradients"].items():
+                self.world.mean_(self.last["values"][name])
+                for gradient in gradients:
+                    self.world.mean_(gradient)
+        names = [group for group, parameters in self.sae.groups().items() for _ in parameters]
+        sizes: dict[str, dict[str, float]] = {}
+        for name, gradients in self.last["gradients"].items():
+            squares = dict.fromkeys(names, 0.0)
+            for group, gradient in zip(names, gradients, strict=True):
+                squares[group] += float(gradient.double().square().sum())
+            sizes[name] = {group: math.sqrt(square) for group, square in squares.items()}
+        sums = {group: sum(size[group] for size in sizes.values()) for group in names}
+        before = (self.number - 1) / self.steps
+        terms = {
+            name: {
+                "value": float(self.last["values"][name]),
+                "weight": term.now(before),
+                "loss": term.now(before) * float(self.last["values"][name]),
+                "share": {group: sizes[name][group] / sums[group] if sums[group] else 0.0 for group in sums},
+            }
+            for name, term in self.terms.items()
+        }
+        power = self.facts.power
+        return Logged(
+            step=self.number,
+            steps=self.steps,
+            samples=self.number * self.batch_size,
+            epoch=self.number * self.batch_size / self.facts.n_samples,
+            seconds=self.seconds,
+            lr=lr,
+            loss=sum(term["loss"] for term in terms.values()),
+            terms=terms,
+            explained_variance=1 - float(self.last["squares"]) / power if power else math.nan,
+            l0=float(self.last["l0"]),
+            mean_activity=float(self.last["mean_activity"]),
+            dead=int((self.idle > self.config.dead_after).sum()),
+            held_out=held_out,
+        )
+
+    def fit(
+        self,
+        source: Source,
+        run: Run | None = None,
+        observers: Sequence[Observer] = (),
+        held_out: Source | None = None,
+    ) -> str:
+        """Train from where the trainer stands to the end.
+
+        Ctrl-C ends it after the step under way, with a checkpoint.
+
+        Returns:
+            Why it ended: `finished`, `early stop` or `interrupted`.
+
+        Raises:
+            NonFiniteLossError: the loss is no number; the last checkpoint is kept.
+        """
+        config = self.config
+        per_epoch = max(1, math.ceil(self.facts.n_samples / self.batch_size))
+        save_every = config.checkpoint_every or min(per_epoch, 1_000)
+        look_every = config.evaluate_every or per_epoch
+        writes = run is not None and self.world.rank == 0
+        batches = source.batches(self.batch_size, self.seed, self.number, self.world)
+        with _interruptible() as interrupted:
+            start = time.perf_counter() - self.seconds
+            while self.number < self.steps and not self._early and not interrupted.is_set():
+                upcoming = self.number + 1
+                end = upcoming == self.steps
+                look = held_out is not None and (upcoming % look_every == 0 or end)
+                log = upcoming % config.log_every == 0 or look or end
+                lr = self._lr()
+                self.step(next(batches), measure=log)
+                self.seconds = time.perf_counter() - start
+                if log:
+                    found = evaluate(self.sae, held_out) if look and held_out is not None else {}
+                    self._remember(found)
+                    line = self.logged(lr, found)
+                    if writes:
+                        run.append(line)
+                    for observer in observers:
+                        observer.on_log(line)
+                if writes and (self.number % save_every == 0 or end or self._early or interrupted.is_set()):
+                    run.checkpoint(self.number, self.state_dict())
+                    for observer in observers:
+                        observer.on_checkpoint(self.number)
+        reason = "early stop" if self._early else "finished" if self.number == self.steps else "interrupted"
+        if self.best["weights"] is not None and reason != "interrupted":
+            self.sae.load_state_dict(self.best["weights"])
+        self.sae.eval()
+        for observer in observers:
+            observer.on_end(reason)
+        return reason
+
+    @property
+    def _early(self) -> bool:
+        """Whether held-out samples have not got better for too long."""
+        return self.config.patience is not None and self.best["waited"] >= self.config.patience
+
+    def _remember(self, found: Mapping[str, float]) -> None:
+        if self.config.patience is None or not found:
+            return
+        if found["error"] < self.best["error"]:
+            weights = {name: tensor.clone() for name, tensor in self.sae.state_dict().items()}
+            self.best = {"error": found["error"], "waited": 0, "weights": weights}
+        else:
+            self.best = {**self.best, "waited": self.best["waited"] + 1}
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that goes on changing: tensors and plain values, nested."""
+        return {
+            "number": self.number,
+            "seconds": self.seconds,
+            "sae": self.sae.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "idle": self.idle,
+            "dead": self.dead,
+            "averages": self.averages,
+            "best": self.best,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go back to where `state_dict` was taken."""
+        self.number, self.seconds = state["number"], state["seconds"]
+        self.sae.load_state_dict(state["sae"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.idle, self.dead = state["idle"], state["dead"]
+        self.averages, self.best = dict(state["averages"]), dict(state["best"])
+
+
+def evaluate(sae: SAE, source: Source) -> dict[str, float]:
+    """The quality of a model on all samples of a source: without noise, without gradients, in evaluation mode."""
+    quality = measure_quality(sae, source)
+    return quality.result()
+
+
+def measure_quality(sae: SAE, source: Source) -> Quality:
+    """The same, with what was found of each feature."""
+    training = sae.training
+    sae.eval()
+    quality = Quality()
+    with torch.no_grad():
+        for batch in source.chunks():
+            x = sae.preprocess(batch.inputs.to(sae.b_dec))
+            quality.update(sae.run(x, x, weight=None if batch.weight is None else batch.weight.to(x)))
+    sae.train(training)
+    return quality
+
+
+def _optimizer(sae: SAE, config: TrainConfig) -> torch.optim.Optimizer:
+    parameters = list(sae.parameters())
+    if config.optimizer == "adam":
+        fused = all(p.is_floating_point() for p in parameters)
+        return torch.optim.Adam(parameters, lr=config.lr, betas=(config.betas[0], config.betas[1]), fused=fused)
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(parameters, lr=config.lr, momentum=config.momentum)
+    return torch.optim.LBFGS(parameters, lr=config.lr, max_iter=config.iterations, line_search_fn="strong_wolfe")
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """Ctrl-C sets an event instead of tearing a step apart; a second one tears."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def ask(number: int, frame: Any) -> None:
+        asked.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)

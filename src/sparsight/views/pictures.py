@@ -1,0 +1,92 @@
+"""Grids of filters as PNG."""
+
+import io
+import math
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from sparsight.core import generator
+from sparsight.run import Run
+
+GUTTER = 1
+CAPTION = 22
+PAPER, INK = (255, 255, 255), (30, 30, 30)
+
+
+def grid(
+    filters: Tensor, shape: tuple[int, ...], *, scale: Literal["own", "shared"] = "own", zoom: int = 2
+) -> np.ndarray:
+    """Filters as one picture, near-square, with mid-grey at 0 and a gutter of one pixel.
+
+    Args:
+        filters: [F, D].
+        shape: of one filter, (height, width) or (height, width, channels).
+        scale: each filter is divided by its own largest |w|, or by the largest of all.
+        zoom: pixels of the picture per pixel of a filter.
+
+    Returns:
+        uint8, [height, width, 3].
+    """
+    height, width, *rest = shape
+    weights = filters.detach().float().cpu().unflatten(1, (height, width, -1))  # [F, H, W, C]
+    peak = weights.abs().amax(dim=(1, 2, 3), keepdim=True)
+    peak = peak if scale == "own" else peak.amax().expand_as(peak)
+    grey = (0.5 + 0.5 * weights / peak.clamp_min(1e-12)).clamp(0, 1)
+    colours = grey.expand(-1, -1, -1, 3) if (rest or [1])[0] == 1 else grey[..., :3]
+    columns = math.ceil(math.sqrt(len(colours)))
+    rows = math.ceil(len(colours) / columns)
+    canvas = torch.full((rows * (height + GUTTER) + GUTTER, columns * (width + GUTTER) + GUTTER, 3), 0.5)
+    for n, tile in enumerate(colours):
+        top, left = GUTTER + n // columns * (height + GUTTER), GUTTER + n % columns * (width + GUTTER)
+        canvas[top : top + height, left : left + width] = tile
+    pixels = (255 * canvas).round().to(torch.uint8).numpy()
+    return pixels.repeat(zoom, axis=0).repeat(zoom, axis=1)
+
+
+def side_by_side(panels: dict[str, np.ndarray]) -> Image.Image:
+    """Pictures in a row, each below its caption."""
+    font = ImageFont.load_default(15)
+    gap = 12
+    width = sum(panel.shape[1] for panel in panels.values()) + gap * (len(panels) + 1)
+    height = max(panel.shape[0] for panel in panels.values()) + CAPTION + 2 * gap
+    sheet = Image.new("RGB", (width, height), PAPER)
+    pen = ImageDraw.Draw(sheet)
+    left = gap
+    for caption, panel in panels.items():
+        pen.text((left, gap // 2), caption, fill=INK, font=font)
+        sheet.paste(Image.fromarray(panel), (left, gap // 2 + CAPTION))
+        left += panel.shape[1] + gap
+    return sheet
+
+
+def png(picture: Image.Image | np.ndarray) -> bytes:
+    """A picture as the bytes of a PNG file."""
+    picture = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def noise(n: int, shape: tuple[int, ...], seed: int = 0) -> Tensor:
+    """White noise in the place of filters: what nothing looks like, [n, D]."""
+    return torch.randn(n, math.prod(shape), generator=generator(seed, 0))
+
+
+def feature_pictures(run: Run) -> dict[str, bytes]:
+    """Encoder, decoder and null grids of a run in raw units, alone and beside each other; none without a geometry."""
+    sae = run.sae()
+    shape = sae.schema.shape
+    if shape is None:
+        return {}
+    panels = {
+        "encoder": grid(sae.preprocess.filters_in_raw_units(sae.W_enc), shape),
+        "decoder": grid(sae.preprocess.rows_in_raw_units(sae.W_dec), shape),
+        "null": grid(noise(sae.n_latents, shape), shape),
+    }
+    captions = {"encoder": "encoder", "decoder": "decoder", "null": "null: white noise"}
+    sheet = side_by_side({captions[name]: panel for name, panel in panels.items()})
+    return {**{f"{name}.png": png(panel) for name, panel in panels.items()}, "features.png": png(sheet)}
