@@ -1,7 +1,7 @@
 """One contract for everything that is registered: a new file is tested by being there."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,9 @@ import torch.multiprocessing as mp
 from torch import Tensor
 from toys import F, dictionary, samples, toy_job, toy_source
 
-from sparsight.core import SAE, Batch, Chain, Preprocess, SampleTerm, Schema, StatisticTerm, Term
+from sparsight.core import SAE, Batch, Chain, Logged, Preprocess, SampleTerm, Schema, StatisticTerm, Term
 from sparsight.errors import SparsightError
 from sparsight.job import Job, digest
-from sparsight.meters.quality import Quality
 from sparsight.run import Run
 from sparsight.spec import build, describe, kinds, knobs, names, schema
 from sparsight.train import evaluate
@@ -37,11 +36,11 @@ def test_every_part_is_built_by_its_defaults_and_describes_itself(kind: str) -> 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_it_learns_a_toy_dictionary(name: str) -> None:
-    job = toy_job(name)
+    job = toy_job(name, error={"name": "squared_error", "weight": 100.0})
     before = evaluate(job.sae, job.source)["explained_variance"]
     assert job.trainer.fit(job.source) == "finished"
     after = evaluate(job.sae, job.source)["explained_variance"]
-    assert after > max(0.5, before), (before, after)
+    assert after > max(0.25, before + 0.25), (before, after)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -70,8 +69,8 @@ def test_codes_stay_in_their_bounds(name: str) -> None:
     sae = toy_job(name).sae
     low, high = sae.activation.bounds
     codes = sae.encode(50 * torch.randn(64, sae.n_inputs)).dense()
-    assert low <= float(codes.min())
-    assert float(codes.max()) <= high
+    assert low <= codes.min().item()
+    assert codes.max().item() <= high
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -153,7 +152,10 @@ def _ten_steps(name: str) -> tuple[SAE, dict[str, Any]]:
 
 class _Collect:
     def __init__(self, lines: list[Any]) -> None:
-        self.on_log: Callable[[Any], None] = lines.append
+        self.lines = lines
+
+    def on_log(self, logged: Logged) -> None:
+        self.lines.append(logged)
 
     def on_checkpoint(self, step: int) -> None: ...
 
@@ -177,26 +179,32 @@ def test_two_processes_agree_with_one(tmp_path: Path) -> None:
 # --- terms -----------------------------------------------------------------------------------------------------------
 
 
+def smooth_samples(job: Job, x: Tensor) -> Tensor:
+    """The samples that are not at a kink: no pre-activation is near 0, or near one that would change the choice."""
+    pre = job.sae.pre(x).detach()
+    gaps = pre.sort(dim=1).values.diff(dim=1)
+    return x[(pre.abs() > 1e-3).all(1) & (gaps > 1e-3).all(1)]
+
+
 def term_setting(name: str) -> tuple[Job, Tensor, Tensor]:
     """A double-precision model that a term fits, samples, and which features are dead."""
     output = {"binary_cross_entropy": "sigmoid", "softmax_cross_entropy": "softmax"}.get(name, "identity")
-    architecture = "sigmoid_kl" if name.startswith("kl") else "relu_l1"
-    data = samples(64) + 0.01
+    architecture = "sigmoid_kl" if name.startswith("kl") else {"name": "relu_l1", "auxk": 0.0}
+    data = samples(512) + 0.01
     data = data / data.sum(1, keepdim=True) if output == "softmax" else data.clamp(0, 1)
     source = build("source", {"name": "arrays", "shape": [4, 4]}, data=data)
-    job = toy_job(architecture, source, output=output, error="squared_error")
+    job = toy_job(architecture, source, output=output)
     job.sae.double()
     dice = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for parameter in job.sae.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=dice, dtype=torch.float64))
-        job.sae.b_enc[:4] = -20.0
-    dead = torch.zeros(F, dtype=torch.bool)
-    dead[:8] = True
-    return job, data.double(), dead
+        job.sae.b_enc[:4] = -3.0
+    dead = torch.arange(F) < 8
+    return job, smooth_samples(job, data.double()), dead
 
 
-def value_of(term: Term, job: Job, x: Tensor, dead: Tensor) -> Tensor:
+def value_of(term: Term, job: Job, x: Tensor, dead: Tensor | None) -> Tensor:
     step = job.sae.run(x, x, needs=term.needs, dead=dead)
     if isinstance(term, StatisticTerm):
         return term.value(term.statistic(step, job.sae), job.sae)
@@ -223,7 +231,7 @@ def test_a_term_moves_what_it_declares_and_no_bias_that_it_does_not(name: str) -
             assert moved == set(term.moves), spec
 
 
-def directional_error(value: Callable[[], Tensor], parameters: list[Tensor], seed: int) -> float:
+def directional_error(value: Callable[[], Tensor], parameters: Sequence[Tensor], seed: int) -> float:
     """|analytic − numeric| / (|analytic| + |numeric|) along a random direction, by central differences."""
     dice = torch.Generator().manual_seed(seed)
     ways = [torch.randn(p.shape, generator=dice, dtype=torch.float64) for p in parameters]
@@ -239,7 +247,7 @@ def directional_error(value: Callable[[], Tensor], parameters: list[Tensor], see
                 p.add_(w, alpha=-by)
         return result
 
-    h = 1e-5
+    h = 3e-5  # the five-point rule, whose own error is of the fourth order
     numeric = (8 * (moved(h) - moved(-h)) - (moved(2 * h) - moved(-2 * h))) / (12 * h)
     return abs(analytic - numeric) / max(abs(analytic) + abs(numeric), 1e-12)
 
@@ -247,6 +255,7 @@ def directional_error(value: Callable[[], Tensor], parameters: list[Tensor], see
 @pytest.mark.parametrize("name", TERMS)
 def test_the_gradient_of_a_term_is_that_of_its_value(name: str) -> None:
     job, x, dead = term_setting(name)
+    assert len(x) > 20
     term = build("term", name)
     # what a term holds still is not in its derivative: it is differentiated by the parameters that it moves
     held = {"auxk": ["W_enc", "b_enc", "W_dec"], "nudge": ["b_enc"]}
@@ -290,16 +299,16 @@ def nudged(job: Job, x: Tensor, dead: Tensor) -> Tensor:
 def test_the_gradient_of_the_whole_loss_is_that_of_its_value(name: str) -> None:
     job = toy_job(name)
     sae = job.sae.double().train()
-    x = samples(64).double()
     parameters = list(sae.parameters())
     with torch.no_grad():
         dice = torch.Generator().manual_seed(5)
         for parameter in parameters:
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=dice, dtype=torch.float64))
-    none = torch.zeros(F, dtype=torch.bool)
+    x = smooth_samples(job, samples(512).double())
+    assert len(x) > 20
 
     def loss() -> Tensor:
-        return torch.stack([term.weight * value_of(term, job, x, none) for term in job.trainer.terms.values()]).sum()
+        return torch.stack([term.weight * value_of(term, job, x, None) for term in job.trainer.terms.values()]).sum()
 
     for seed in range(5):
         assert directional_error(loss, parameters, seed) < 1e-7
@@ -383,4 +392,3 @@ def test_a_name_that_is_taken_is_refused(name: str) -> None:
 
 def test_the_dictionary_of_the_toys_is_of_unit_rows() -> None:
     torch.testing.assert_close(dictionary().norm(dim=1), torch.ones(20))
-    assert Quality is not None

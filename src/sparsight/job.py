@@ -104,20 +104,14 @@ class Job:
         return full
 
 
-def prepare(
-    recipe: Recipe,
-    source: Source | None = None,
-    *,
-    device: str = "cpu",
-    inspect: Callable[[Source], None] | None = None,
-) -> Job:
+def prepare(recipe: Recipe, source: Source | None = None, *, device: str = "cpu", open_ended: bool = False) -> Job:
     """Build all parts of a recipe, look at the data, and set the model to where training starts.
 
     Args:
         recipe: what to do.
         source: the data, in place of the recipe's.
         device: where the model lives.
-        inspect: called with the training samples before anything is measured.
+        open_ended: training has no last step; see `Trainer`.
 
     Raises:
         SparsightError: the data or the recipe cannot be used; nothing was written.
@@ -130,8 +124,6 @@ def prepare(
     config = recipe.train
     training, held_out = source.split(config.hold_out, recipe.seed)
     held_out = held_out or source.test_part()
-    if inspect is not None:
-        inspect(training)
     refuse_non_finite(training)
     architecture: Architecture = build("architecture", recipe.architecture)
     if recipe.error is not None:
@@ -170,6 +162,7 @@ def prepare(
         corruption=None if recipe.corruption is None else build("corruption", recipe.corruption),
         augmentations=[build("augmentation", spec) for spec in recipe.augmentations],
         seed=recipe.seed,
+        open_ended=open_ended,
     )
     return Job(recipe, architecture, sae, trainer, training, held_out, (*notes, *trainer.notes))
 

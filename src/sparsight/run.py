@@ -244,7 +244,7 @@ def _unpack(value: Any, tensors: Mapping[str, Tensor]) -> Any:
         return value
     ((kind, inner),) = value.items()
     if kind == "tensor":
-        return tensors[inner]
+        return tensors[inner].clone()  # aligned in memory: else sums run in another order, and bits differ
     if kind == "dict":
         return {k: _unpack(v, tensors) for k, v in inner}
     return float.fromhex(inner) if kind == "float" else [_unpack(v, tensors) for v in inner]

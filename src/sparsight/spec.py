@@ -24,6 +24,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _REGISTRY: dict[str, dict[str, Callable[..., Any]]] = {}
 _LOADED: set[str] = set()
 _STRICT = ConfigDict(strict=True, arbitrary_types_allowed=True)
+_CHECK: Callable[..., Any] = validate_call(config=_STRICT)
 
 
 def register(kind: str, name: str) -> Callable[[F], F]:
@@ -121,15 +122,15 @@ def override(spec: Mapping[str, Any], changes: Iterable[str]) -> Spec:
     Raises:
         SparsightError: a change without `=`, or a path that goes through a plain value.
     """
-    out = _copy(spec)
+    out: Spec = _copy(spec)
     for change in changes:
         path, equals, text = change.partition("=")
         if not equals or not path.strip():
             raise SparsightError(f"{change!r} is no change: write key=value, for example architecture.k=25")
         *parents, leaf = _path(path.strip())
-        node = out
+        node: Spec = out
         for key in parents:
-            child = node.get(key, {})
+            child: Any = node.get(key, {})
             child = {"name": child} if isinstance(child, str) else child
             if not isinstance(child, dict):
                 raise SparsightError(f"{change!r} cannot be applied: {key!r} is {child!r} and has no keys of its own")
@@ -172,7 +173,7 @@ def explain(error: ValidationError, where: str, known: Iterable[str]) -> Sparsig
 
 
 def _function(raw: Callable[..., Any], kind: str, name: str) -> Any:
-    defaults, checked = _defaults(raw, kind, name), validate_call(raw, config=_STRICT)
+    defaults, checked = _defaults(raw, kind, name), _CHECK(raw)
 
     @functools.wraps(raw)
     def make(**given: Any) -> Any:
@@ -186,7 +187,7 @@ def _function(raw: Callable[..., Any], kind: str, name: str) -> Any:
 
 def _class(raw: Any, kind: str, name: str) -> Any:
     init = raw.__init__
-    defaults, checked = _defaults(init, kind, name), validate_call(init, config=_STRICT)
+    defaults, checked = _defaults(init, kind, name), _CHECK(init)
 
     @functools.wraps(init)
     def stamped(self: Any, **given: Any) -> None:

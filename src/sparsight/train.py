@@ -6,7 +6,8 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any, Literal
+from dataclasses import replace
+from typing import Annotated, Any, Literal, cast
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -93,6 +94,7 @@ class Trainer:
         corruption: noise on the inputs.
         augmentations: changes of the samples.
         seed: of order, noise and augmentation.
+        open_ended: there is no last step: the learning rate is constant, and all schedules are at their end.
     """
 
     def __init__(
@@ -106,7 +108,9 @@ class Trainer:
         corruption: Corruption | None = None,
         augmentations: Sequence[Augmentation] = (),
         seed: int = 0,
+        open_ended: bool = False,
     ) -> None:
+        self.open_ended = open_ended
         self.sae, self.config, self.facts, self.seed = sae, config, facts, seed
         self.constraints, self.corruption = constraints, corruption
         self.world = World.current()
@@ -134,7 +138,7 @@ class Trainer:
     @property
     def progress(self) -> float:
         """How much of the training is done, 0 to 1."""
-        return self.number / self.steps
+        return 1.0 if self.open_ended else self.number / self.steps
 
     def step(self, batch: Batch, *, measure: bool = False) -> None:
         """One optimiser step on this process's share of a batch.
@@ -156,7 +160,7 @@ class Trainer:
         averages: dict[str, Tensor] = {}
         first = True
 
-        def closure() -> Tensor:
+        def closure() -> float:
             nonlocal first
             self.optimizer.zero_grad()
             means = self._means(parts) if len(parts) > 1 else {}
@@ -179,7 +183,7 @@ class Trainer:
             if self.config.clip is not None:
                 torch.nn.utils.clip_grad_norm_(self.sae.parameters(), self.config.clip)
             first = False
-            return total
+            return cast(float, total)  # a number only for L-BFGS, who asks; else no wait for the device
 
         self.optimizer.step(closure)
         for constraint in self.constraints:
@@ -190,6 +194,8 @@ class Trainer:
 
     def _lr(self) -> float:
         config, progress = self.config, self.progress
+        if self.open_ended:
+            return config.lr
         rise = min(1.0, (self.number + 1) / (config.warmup * self.steps)) if config.warmup else 1.0
         return config.lr * rise * (min(1.0, (1 - progress) / config.decay) if config.decay else 1.0)
 
@@ -343,7 +349,7 @@ class Trainer:
         per_epoch = max(1, math.ceil(self.facts.n_samples / self.batch_size))
         save_every = config.checkpoint_every or min(per_epoch, 1_000)
         look_every = config.evaluate_every or per_epoch
-        writes = run is not None and self.world.rank == 0
+        run = run if self.world.rank == 0 else None
         batches = source.batches(self.batch_size, self.seed, self.number, self.world)
         with _interruptible() as interrupted:
             start = time.perf_counter() - self.seconds
@@ -359,11 +365,11 @@ class Trainer:
                     found = evaluate(self.sae, held_out) if look and held_out is not None else {}
                     self._remember(found)
                     line = self.logged(lr, found)
-                    if writes:
+                    if run is not None:
                         run.append(line)
                     for observer in observers:
                         observer.on_log(line)
-                if writes and (self.number % save_every == 0 or end or self._early or interrupted.is_set()):
+                if run is not None and (self.number % save_every == 0 or end or self._early or interrupted.is_set()):
                     run.checkpoint(self.number, self.state_dict())
                     for observer in observers:
                         observer.on_checkpoint(self.number)
@@ -412,20 +418,29 @@ class Trainer:
 
 
 def evaluate(sae: SAE, source: Source) -> dict[str, float]:
-    """The quality of a model on all samples of a source: without noise, without gradients, in evaluation mode."""
-    quality = measure_quality(sae, source)
-    return quality.result()
+    """The quality of a model on all samples of a source."""
+    return measure_quality(sae, source).result()
 
 
-def measure_quality(sae: SAE, source: Source) -> Quality:
-    """The same, with what was found of each feature."""
+@torch.no_grad()
+def measure_quality(sae: SAE, source: Source, *, raw: bool = False) -> Quality:
+    """The quality of a model, and of each feature: without noise and in evaluation mode.
+
+    Args:
+        sae: the model.
+        source: held-out samples.
+        raw: measure errors in the units of the data, in place of the model's.
+    """
     training = sae.training
     sae.eval()
     quality = Quality()
-    with torch.no_grad():
-        for batch in source.chunks():
-            x = sae.preprocess(batch.inputs.to(sae.b_dec))
-            quality.update(sae.run(x, x, weight=None if batch.weight is None else batch.weight.to(x)))
+    for batch in source.chunks():
+        inputs = batch.inputs.to(sae.b_dec)
+        x = sae.preprocess(inputs)
+        step = sae.run(x, x, weight=None if batch.weight is None else batch.weight.to(x))
+        if raw:
+            step = replace(step, target=inputs, recon=sae.preprocess.inverse(step.recon))
+        quality.update(step)
     sae.train(training)
     return quality
 

@@ -5,13 +5,13 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from sparsight import job, recipes, spec
 from sparsight.core import Logged
+from sparsight.devices import choose_device
 from sparsight.errors import SparsightError
 from sparsight.run import Run
 from sparsight.sources import open_source
@@ -53,17 +53,6 @@ def train(
     for name, picture in feature_pictures(run).items():
         run.put(f"pictures/{name}", picture)
     report(run, console)
-
-
-def choose_device(asked: str) -> str:
-    """`auto` takes an accelerator where there is one."""
-    if asked == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.zeros(1, device=asked)
-    except (RuntimeError, AssertionError) as error:
-        raise SparsightError(f"the device {asked!r} cannot be used here: {str(error).splitlines()[0]}") from None
-    return asked
 
 
 class Bar:

@@ -124,6 +124,9 @@ class Source(ABC):
 class Preprocess(nn.Module, ABC):
     """A reversible change of the inputs, fitted once on the training data and saved with the model."""
 
+    notes: tuple[str, ...] = ()
+    """What `fit` found that the user should know, a sentence each."""
+
     def fit(self, stream: Callable[[], Iterator[Tensor]], schema: Schema) -> None:
         """Measure what `forward` needs. `stream()` passes once over the samples, [n, D] at a time."""
 
@@ -238,9 +241,9 @@ class Initialisation(ABC):
 class Term(nn.Module, ABC):
     """One summand of the loss: weight · value. It is a `SampleTerm` or a `StatisticTerm`, nothing else."""
 
-    needs: ClassVar[frozenset[Part]]
+    needs: frozenset[Part]
     """What of a `Step` it reads, and `weights` where it reads those of the SAE."""
-    moves: ClassVar[tuple[str, ...]]
+    moves: tuple[str, ...]
     """The parameters that its gradient must reach, each of `W_enc`, `b_enc`, `W_dec`, `b_dec`."""
     weight: float
     warmup: float
@@ -325,11 +328,11 @@ class Architecture:
 class Observer(Protocol):
     """What higher floors hang into training: progress bars, diagnosis, trackers, live pages."""
 
-    def on_log(self, logged: Logged) -> None:
+    def on_log(self, logged: Logged, /) -> None:
         """A line was written to the log."""
 
-    def on_checkpoint(self, step: int) -> None:
+    def on_checkpoint(self, step: int, /) -> None:
         """A checkpoint was written."""
 
-    def on_end(self, reason: str) -> None:
+    def on_end(self, reason: str, /) -> None:
         """Training ended: `finished`, `early stop` or `interrupted`."""

@@ -158,7 +158,7 @@ class SAE(nn.Module):
     @classmethod
     def from_description(cls, described: Mapping[str, Any]) -> "SAE":
         """An SAE as `described()` says, with weights that are still to be filled."""
-        schema = {k: tuple(v) if isinstance(v, list) else v for k, v in described["schema"].items()}
+        schema: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in described["schema"].items()}
         return cls(
             Schema(**schema),
             described["n_latents"],

@@ -2,23 +2,28 @@
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sparsight.core import Step
-from sparsight.meters.moments import Moments
+from sparsight.errors import SparsightError
+from sparsight.meters.moments import Moments, precise
 
 
 class Quality:
-    """Streaming, float64, for held-out samples; sample weights are honoured everywhere.
+    """Streaming, float64, for held-out samples; E_b is the mean over samples, weighted where they have weights.
 
-    - `explained_variance` = 1 − Σ_b ‖target_b − recon_b‖² / Σ_b ‖target_b − mean‖², with the mean of each dimension.
-      One mean for all dimensions would count their differences as variance, and flatter every model.
+    - `explained_variance` = 1 − Σ_b ‖target_b − recon_b‖² / Σ_b ‖target_b − mean‖², with the mean of each dimension;
+      NaN where all targets are equal. One mean for all dimensions is wrong: it counts differences between dimensions,
+      which need no model, as variance, and flatters every model.
     - `l0`: E_b of the number of features that fire. `dead`: features that never fired in this pass.
-    - `mean_activity`: the mean of q_j = E_b[ codes_bj ] over features; `median_activity`: its median.
-    - `error` = E_b[ ½ ‖target_b − recon_b‖² ]. `cosine` = E_b[ cos(target_b, recon_b) ].
+    - `mean_activity`: the mean over features of q_j = E_b[ codes_bj ]; `median_activity`: the median.
+    - `error` = E_b[ ½ ‖target_b − recon_b‖² ].
+    - `cosine` = E_b[ cos(target_b, recon_b) ], 0 where one of them is zero.
 
-    Nulls: a model that always answers with the mean has an explained variance of 0.
+    Samples of weight 0 count nowhere, so a feature that fires in them alone is dead. Null: a model that always answers
+    with the mean has an explained variance of 0.
     """
 
     def __init__(self) -> None:
@@ -32,30 +37,65 @@ class Quality:
 
     @torch.no_grad()
     def update(self, step: Step) -> None:
-        """Add the samples of a forward pass."""
-        target, recon = step.target.double().cpu(), step.recon.double().cpu()
-        w = torch.ones(len(target), dtype=torch.float64) if step.weight is None else step.weight.double().cpu()
-        codes = step.codes.map(Tensor.double)
+        """Add the samples of a forward pass.
+
+        Raises:
+            SparsightError: targets, reconstructions, codes and weights do not belong together, or to earlier ones.
+        """
+        self._check(step)
+        target, recon = precise(step.target), precise(step.recon)
+        codes = step.codes.map(precise)
+        w = target.new_ones(len(target)) if step.weight is None else precise(step.weight)
         if self.moments is None:
-            self.moments = Moments(target.shape[1])
-            self.sums = torch.zeros(step.codes.n_latents, dtype=torch.float64)
-            self.counts = torch.zeros_like(self.sums)
+            self._start(target.shape[1], codes.n_latents)
+        assert self.moments is not None
         self.moments.update(target, weight=step.weight)
         self.weight += float(w.sum())
         self.squares += float(w @ (target - recon).square().sum(1))
-        self.fired += float(w @ codes.l0().double().cpu())
-        self.cosines += float(w @ torch.cosine_similarity(target, recon, dim=1))
-        self.sums += codes.per_feature_sum(w.to(codes.values)).cpu()
+        norms = target.norm(dim=1) * recon.norm(dim=1)
+        cosines = (target * recon).sum(1) / torch.where(norms == 0, 1.0, norms)
+        self.cosines += float(w @ cosines)
         fires = codes.map(lambda values: (values != 0).double())
-        self.counts += fires.per_feature_sum(w.to(codes.values)).cpu()
+        at = w.to(codes.values.device)
+        self.fired += float(at @ fires.per_sample_sum())
+        self.sums = self.sums + codes.per_feature_sum(at).cpu()
+        self.counts = self.counts + fires.per_feature_sum(at).cpu()
+
+    def _start(self, width: int, n_latents: int) -> None:
+        self.moments = Moments(width)
+        self.sums = torch.zeros(n_latents, dtype=torch.float64)
+        self.counts = torch.zeros_like(self.sums)
+
+    def _check(self, step: Step) -> None:
+        n, shape = len(step.target), step.target.shape
+        if len(shape) != 2 or step.recon.shape != shape:
+            raise SparsightError(
+                f"targets of shape {tuple(shape)} cannot be compared with a reconstruction of {tuple(step.recon.shape)}"
+            )
+        if len(step.codes) != n or (step.weight is not None and step.weight.shape != (n,)):
+            raise SparsightError(f"{n} samples need one row of codes and, where there are weights, one weight each")
+        self._fits(shape[1], step.codes.n_latents)
+
+    def _fits(self, width: int, n_latents: int) -> None:
+        if self.moments is not None and (len(self.moments.mean), len(self.sums)) != (width, n_latents):
+            raise SparsightError(
+                f"a model of {len(self.moments.mean)} outputs and {len(self.sums)} features was measured before, "
+                f"this one has {width} and {n_latents}"
+            )
 
     def merge(self, other: "Quality") -> None:
-        """Add what another has seen."""
+        """Add what another has seen of the same model.
+
+        Raises:
+            SparsightError: the other measured a model of another size.
+        """
         if other.moments is None:
             return
+        width, n_latents = len(other.moments.mean), len(other.sums)
+        self._fits(width, n_latents)
         if self.moments is None:
-            self.moments = Moments(len(other.moments.mean))
-            self.sums, self.counts = torch.zeros_like(other.sums), torch.zeros_like(other.counts)
+            self._start(width, n_latents)
+        assert self.moments is not None
         self.moments.merge(other.moments)
         for name in ("weight", "squares", "fired", "cosines", "sums", "counts"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -71,15 +111,21 @@ class Quality:
         return self.sums / self.weight
 
     def result(self) -> dict[str, float]:
-        """All figures."""
-        assert self.moments is not None, "no samples were measured"
+        """All figures.
+
+        Raises:
+            SparsightError: nothing was measured.
+        """
+        if self.moments is None or not self.weight:
+            raise SparsightError("there is no quality without samples: give at least one that has a weight")
         power = float(self.moments.m2.sum())
+        mean = self.mean.numpy()
         return {
             "explained_variance": 1 - self.squares / power if power else math.nan,
             "l0": self.fired / self.weight,
             "dead": float((self.counts == 0).sum()),
-            "mean_activity": float(self.mean.mean()),
-            "median_activity": float(self.mean.median()),
+            "mean_activity": float(mean.mean()),
+            "median_activity": float(np.median(mean)),
             "error": 0.5 * self.squares / self.weight,
             "cosine": self.cosines / self.weight,
         }

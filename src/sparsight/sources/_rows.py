@@ -1,5 +1,6 @@
 """Samples that lie as rows in one array, in memory or mapped from a file."""
 
+import copy
 import hashlib
 from typing import Any
 
@@ -62,8 +63,7 @@ class Rows(Source):
         return column if column is None or self.order is None else column[self.order]
 
     def take(self, ids: Tensor) -> Source:
-        part = object.__new__(type(self))
-        part.__dict__.update(self.__dict__)
+        part = copy.copy(self)
         part.order = ids if self.order is None else self.order[ids]
         return part
 

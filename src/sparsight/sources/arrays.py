@@ -85,13 +85,15 @@ def _numbers(data: Any, what: str) -> Any:
         data = data.tocsr()
     elif not isinstance(data, Tensor | np.ndarray):
         data = np.asarray(data)
-    kind = data.dtype
-    real = not (kind.is_complex if isinstance(kind, torch.dtype) else kind.kind not in "fiub")
-    if not real:
-        raise SparsightError(f"{what} holds values of type {kind}: convert them to numbers")
-    if isinstance(data, np.ndarray) and data.flags.writeable and kind.isnative and kind != np.uint16:
-        return data if isinstance(data, np.memmap) else torch.from_numpy(np.ascontiguousarray(data))
-    return data.detach().cpu() if isinstance(data, Tensor) else data
+    complex_or_text = data.dtype.is_complex if isinstance(data, Tensor) else data.dtype.kind not in "fiub"
+    if complex_or_text:
+        raise SparsightError(f"{what} holds values of type {data.dtype}: convert them to numbers")
+    if isinstance(data, Tensor):
+        return data.detach().cpu()
+    fast = data.dtype in (np.float32, np.float64, np.uint8) and isinstance(data, np.ndarray)
+    if fast and data.flags.writeable and not isinstance(data, np.memmap):
+        return torch.from_numpy(np.ascontiguousarray(data))
+    return data
 
 
 def _classes(labels: Any) -> tuple[Names, Tensor | None]:

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from sparsight.core import SAE, SampleTerm, Step
+from sparsight.core.parts import Part
 from sparsight.spec import register
 
 
@@ -13,7 +14,7 @@ class CodesL1(SampleTerm):
     (Conerly et al., Anthropic, April 2024.)
     """
 
-    needs = frozenset({"codes", "weights"})
+    needs: frozenset[Part] = frozenset({"codes", "weights"})
     moves = ("W_enc", "b_enc")
 
     def __init__(self, *, weight: float = 1.0, warmup: float = 0.0) -> None:

@@ -4,6 +4,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sparsight.core import SAE, Facts, SampleTerm, Step
+from sparsight.core.parts import Part
 from sparsight.errors import SparsightError
 from sparsight.spec import register
 
@@ -16,7 +17,7 @@ class BinaryCrossEntropy(SampleTerm):
         SparsightError: targets outside [0, 1], or an output that is not the sigmoid.
     """
 
-    needs = frozenset({"logits"})
+    needs: frozenset[Part] = frozenset({"logits"})
     moves = ("W_enc", "b_enc", "W_dec", "b_dec")
 
     def __init__(self, *, weight: float = 1.0, warmup: float = 0.0) -> None:
@@ -46,7 +47,7 @@ class SoftmaxCrossEntropy(SampleTerm):
         SparsightError: rows that are no distributions, or an output that is not the softmax.
     """
 
-    needs = frozenset({"logits"})
+    needs: frozenset[Part] = frozenset({"logits"})
     moves = ("W_enc", "b_enc", "W_dec", "b_dec")
 
     def __init__(self, *, weight: float = 1.0, warmup: float = 0.0) -> None:

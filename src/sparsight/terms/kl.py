@@ -7,6 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from sparsight.core import SAE, Facts, SampleTerm, StatisticTerm, Step
+from sparsight.core.parts import Part
 from sparsight.errors import SparsightError
 from sparsight.spec import register
 
@@ -46,7 +47,7 @@ class KL(StatisticTerm):
         SparsightError: codes that can leave [0, 1].
     """
 
-    needs = frozenset({"codes"})
+    needs: frozenset[Part] = frozenset({"codes"})
     moves = ("W_enc", "b_enc")
 
     def __init__(self, *, weight: float = 3.0, target: Target = 0.1, warmup: float = 0.0) -> None:
@@ -75,7 +76,7 @@ class KLPerActivation(SampleTerm):
     every sample, so it punishes the very selectivity that a sparsity term is there to make.
     """
 
-    needs = frozenset({"codes"})
+    needs: frozenset[Part] = frozenset({"codes"})
     moves = ("W_enc", "b_enc")
 
     def __init__(self, *, weight: float = 3.0, target: Target = 0.1, warmup: float = 0.0) -> None:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from sparsight.core import SAE, Facts, SampleTerm, StatisticTerm, Step
+from sparsight.core.parts import Part
 from sparsight.errors import SparsightError
 from sparsight.spec import register
 
@@ -22,7 +23,7 @@ class AuxK(SampleTerm):
         SparsightError: an output other than the identity, where rows do not add up to the reconstruction.
     """
 
-    needs = frozenset({"recon", "pre", "weights"})
+    needs: frozenset[Part] = frozenset({"recon", "pre", "weights"})
     moves = ("W_enc", "b_enc", "W_dec")
 
     def __init__(self, *, weight: float = 1 / 32, k: int | None = None, warmup: float = 0.0) -> None:
@@ -55,7 +56,7 @@ class Nudge(StatisticTerm):
     and then lets go. The gradient is at most 1 per feature, whatever the deficit, and the filter is left as it is.
     """
 
-    needs = frozenset({"pre"})
+    needs: frozenset[Part] = frozenset({"pre"})
     moves = ("b_enc",)
 
     def __init__(self, *, weight: float = 1 / 32, warmup: float = 0.0) -> None:

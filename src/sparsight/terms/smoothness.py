@@ -1,7 +1,5 @@
 """Neighbouring pixels of a filter are alike."""
 
-from typing import ClassVar
-
 from torch import Tensor
 
 from sparsight.core import SAE, Facts, StatisticTerm
@@ -18,11 +16,12 @@ class Smoothness(StatisticTerm):
     left out, and the run says so.
     """
 
-    needs: ClassVar[frozenset[Part]] = frozenset({"weights"})
+    needs: frozenset[Part] = frozenset({"weights"})
 
     def __init__(self, *, weight: float = 1e-3, of: Of = "decoder", warmup: float = 0.0) -> None:
         super().__init__()
-        self.weight, self.of, self.warmup = weight, of, warmup
+        self.weight, self.warmup = weight, warmup
+        self.of: Of = of
         self.moves = MOVES[of]
 
     def check(self, sae: SAE, facts: Facts) -> str | None:

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from sparsight.core import SAE, SampleTerm, Step
+from sparsight.core.parts import Part
 from sparsight.spec import register
 
 
@@ -10,7 +11,7 @@ from sparsight.spec import register
 class SquaredError(SampleTerm):
     """E_b[ ½ ‖recon_b − target_b‖² ]: summed over the inputs, not averaged."""
 
-    needs = frozenset({"recon"})
+    needs: frozenset[Part] = frozenset({"recon"})
     moves = ("W_enc", "b_enc", "W_dec", "b_dec")
 
     def __init__(self, *, weight: float = 1.0, warmup: float = 0.0) -> None:

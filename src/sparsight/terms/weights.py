@@ -1,6 +1,6 @@
 """The size of the weights: never of biases."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -24,11 +24,12 @@ def chosen(of: Of, sae: SAE) -> list[Tensor]:
 class L2(StatisticTerm):
     """½ Σ w² over the weights of the encoder, the decoder or both: weight decay, as part of the loss."""
 
-    needs: ClassVar[frozenset[Part]] = frozenset({"weights"})
+    needs: frozenset[Part] = frozenset({"weights"})
 
     def __init__(self, *, weight: float = 1e-3, of: Of = "both", warmup: float = 0.0) -> None:
         super().__init__()
-        self.weight, self.of, self.warmup = weight, of, warmup
+        self.weight, self.warmup = weight, warmup
+        self.of: Of = of
         self.moves = MOVES[of]
 
     def value(self, statistic: Tensor | None, sae: SAE) -> Tensor:
@@ -39,11 +40,12 @@ class L2(StatisticTerm):
 class L1(StatisticTerm):
     """Σ |w| over the weights of the encoder, the decoder or both: sparse weights, which is not sparse codes."""
 
-    needs: ClassVar[frozenset[Part]] = frozenset({"weights"})
+    needs: frozenset[Part] = frozenset({"weights"})
 
     def __init__(self, *, weight: float = 1e-3, of: Of = "decoder", warmup: float = 0.0) -> None:
         super().__init__()
-        self.weight, self.of, self.warmup = weight, of, warmup
+        self.weight, self.warmup = weight, warmup
+        self.of: Of = of
         self.moves = MOVES[of]
 
     def value(self, statistic: Tensor | None, sae: SAE) -> Tensor:

@@ -1,0 +1,308 @@
+"""The scikit-learn face."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, Self
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import (
+    _check_sample_weight,  # type: ignore[attr-defined]
+    check_array,
+    check_is_fitted,
+    validate_data,
+)
+from torch import Tensor
+
+from sparsight import recipes
+from sparsight.core import SAE, Architecture, Batch, Codes, SampleTerm, Source, StatisticTerm
+from sparsight.devices import choose_device
+from sparsight.errors import SparsightError
+from sparsight.job import Job, Recipe, prepare
+from sparsight.spec import build, describe
+from sparsight.train import measure_quality
+
+CHUNK = 4096
+KEPT = 1000
+"""How many samples' codes `sample` draws from."""
+AT_LEAST = 500
+"""Steps that `fit` makes where the recipe's epochs would be fewer, as they are in small data."""
+
+
+class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """A sparse autoencoder as a transformer: rows of numbers to sparse codes, and back.
+
+    Args:
+        n_components: F, the number of features; None: as many as inputs.
+        recipe: the name of a recipe, a TOML file, or a mapping such as `sparsight.recipes.read` gives.
+        architecture: in place of the recipe's: a name, or an object such as `topk(k=20)`, whose knobs a grid search
+            reaches as `architecture__k`. None: the recipe's own.
+        architecture_params: knobs of the architecture by name, such as `{"k": 20}`. TopK's `k=None` follows the width.
+        shape: (height, width) or (height, width, channels) where rows are pictures; recipes then keep filters smooth
+            and shift the pictures.
+        max_epochs: passes over the data; None: the recipe's, and at least 500 steps.
+        batch_size: samples in each step; None: the recipe's.
+        learning_rate: None: the recipe's.
+        sparse_output: `transform` gives a scipy CSR matrix.
+        random_state: seed of start, order and noise.
+        device: `auto` takes an accelerator where there is one.
+
+    Attributes:
+        components_: decoder rows in the units of the data, [F, D].
+        encoder_components_: encoder filters as they act on the data, [F, D].
+        encoder_bias_: [F]. decoder_bias_: [D], both in the units of the model.
+        n_iter_: passes over the data.
+        notes_: what was found that you should know, a sentence each.
+        sae_: the model, a `sparsight.core.SAE`.
+        n_features_in_, feature_names_in_: as everywhere in scikit-learn.
+
+    Training is in float32; `transform`, `inverse_transform` and `reconstruct` compute in the type that they are given
+    and have no noise. `score` is the explained variance.
+    """
+
+    def __init__(
+        self,
+        n_components: int | None = None,
+        *,
+        recipe: str | Mapping[str, Any] = "strokes",
+        architecture: str | Architecture | None = None,
+        architecture_params: Mapping[str, Any] | None = None,
+        shape: Sequence[int] | None = None,
+        max_epochs: float | None = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        sparse_output: bool = False,
+        random_state: Any = None,
+        device: str = "auto",
+    ) -> None:
+        self.n_components = n_components
+        self.recipe = recipe
+        self.architecture = architecture
+        self.architecture_params = architecture_params
+        self.shape = shape
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.sparse_output = sparse_output
+        self.random_state = random_state
+        self.device = device
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Train on X, [N, D], dense or sparse.
+
+        Args:
+            X: samples.
+            y: ignored.
+            sample_weight: [N]. A weight of 2 is the sample twice; where all samples fit into one batch, exactly so.
+        """
+        X = self._validated(X, reset=True, least=2)
+        recipe = self._recipe(X.shape[1])
+        source = self._source(X, sample_weight, recipe.train.batch_size)
+        if self.max_epochs is None:
+            size = recipe.train.batch_size
+            per_epoch = 1 if size == "all" else max(1.0, len(source) / size)
+            epochs = recipe.train.epochs if size == "all" else max(recipe.train.epochs, AT_LEAST / per_epoch)
+            train = recipe.train.model_copy(update={"epochs": float(epochs)})
+            recipe = recipe.model_copy(update={"train": train})
+        job = prepare(recipe, source, device=choose_device(self.device))
+        job.trainer.fit(job.source, held_out=job.held_out)
+        job.trainer.open_ended = True
+        self.n_iter_ = max(1, round(job.trainer.number * job.trainer.batch_size / job.trainer.facts.n_samples))
+        return self._keep(job, X)
+
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Go on training with one pass over X in its own order, a step for every `batch_size` rows.
+
+        The first call calibrates: preprocessing and start are fitted to its X, and stay, so let that X represent the
+        data. The learning rate is constant. After `fit` it goes on where that ended.
+        """
+        first = not hasattr(self, "sae_")
+        X = self._validated(X, reset=first, least=2 if first else 1)
+        if first:
+            recipe = self._recipe(X.shape[1])
+            job = prepare(recipe, self._source(X, None, 0), device=choose_device(self.device), open_ended=True)
+            self.n_iter_ = 0
+            self._keep(job, X)
+        weight = None if sample_weight is None else torch.from_numpy(_check_sample_weight(sample_weight, X))
+        trainer = self._trainer
+        for rows in torch.arange(X.shape[0]).split(trainer.batch_size):
+            part = None if weight is None else weight[rows].float()
+            inputs = torch.from_numpy(_dense(X[rows.numpy()]).astype(np.float32))
+            if not inputs.isfinite().all():
+                raise SparsightError("X holds NaN or infinity: remove those samples or fill them in")
+            positions = torch.arange(len(rows))
+            trainer.step(Batch(inputs, rows, positions, len(rows), weight=part, step=trainer.number))
+        self.n_iter_ += 1
+        self.sae_.eval()
+        self._publish(X)
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Codes of X, [N, F], in the type of X; sparse where `sparse_output` is set."""
+        check_is_fitted(self, "sae_")
+        X = self._validated(X, reset=False)
+        sae, parts = self._model(X.dtype), []
+        for rows in self._rows(X, sae):
+            with torch.no_grad():
+                codes = sae.transform(rows)
+            parts.append(_csr(codes) if self.sparse_output else codes.dense().cpu().numpy())
+        return sp.vstack(parts, format="csr") if self.sparse_output else np.concatenate(parts)
+
+    def inverse_transform(self, X: Any) -> np.ndarray:
+        """Reconstructions in the units of the data, [N, D], of codes X, [N, F], dense or sparse."""
+        check_is_fitted(self, "sae_")
+        codes = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+        if codes.shape[1] != self.sae_.n_latents:
+            raise SparsightError(
+                f"codes have {codes.shape[1]} columns and the model {self.sae_.n_latents} features: give one for each"
+            )
+        sae, parts = self._model(codes.dtype), []
+        with torch.no_grad():
+            for rows in self._rows(codes, sae):
+                parts.append(sae.preprocess.inverse(sae.decode(Codes(rows, sae.n_latents))).cpu().numpy())
+        return np.concatenate(parts)
+
+    def reconstruct(self, X: Any) -> np.ndarray:
+        """What the model makes of X, [N, D], in the units of the data: `inverse_transform(transform(X))`."""
+        check_is_fitted(self, "sae_")
+        X = self._validated(X, reset=False)
+        sae = self._model(X.dtype)
+        with torch.no_grad():
+            return np.concatenate([sae.reconstruct(rows).cpu().numpy() for rows in self._rows(X, sae)])
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """The explained variance of X in its own units: 1 − Σ‖x − reconstruction‖² / Σ‖x − mean‖². 1 is perfect."""
+        check_is_fitted(self, "sae_")
+        X = self._validated(X, reset=False)
+        weight = None if sample_weight is None else _check_sample_weight(sample_weight, X)
+        source = build("source", "arrays", data=X, weight=weight)
+        return measure_quality(self.sae_, source, raw=True).result()["explained_variance"]
+
+    def objective(self, X: Any) -> dict[str, float]:
+        """The mean loss on X, term by term, each times its weight, and their `total`: what training makes small.
+
+        Without noise, and per sample: it does not depend on how many there are.
+        """
+        check_is_fitted(self, "sae_")
+        X = self._validated(X, reset=False)
+        terms = {name: term for name, term in self._trainer.terms.items() if name not in ("auxk", "nudge")}
+        sums: dict[str, Tensor] = {}
+        for rows in self._rows(X, self.sae_):
+            with torch.no_grad():
+                x = self.sae_.preprocess(rows)
+                step = self.sae_.run(x, x, needs=self._trainer.needs)
+                for name, term in terms.items():
+                    if isinstance(term, SampleTerm):
+                        found = term.per_sample(step, self.sae_).double().mean()
+                    else:
+                        assert isinstance(term, StatisticTerm)
+                        statistic = term.statistic(step, self.sae_)
+                        found = torch.zeros(()) if statistic is None else statistic.double()
+                    sums[name] = sums.get(name, torch.zeros(())) + found * (len(rows) / X.shape[0])
+        values = {}
+        for name, term in terms.items():
+            mean = sums[name]
+            if isinstance(term, StatisticTerm):
+                mean = term.value(mean if term.needs != {"weights"} else None, self.sae_)
+            values[name] = term.weight * float(mean)
+        return {**values, "total": sum(values.values())}
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
+        """New samples, [n, D]: every feature's code is drawn from those it had in training, each independently."""
+        check_is_fitted(self, "sae_")
+        dice = check_random_state(random_state)
+        kept = self.codes_sample_
+        codes = np.zeros((n_samples, kept.shape[1]), kept.dtype)
+        for feature in range(kept.shape[1]):
+            column = kept[:, [feature]].toarray().ravel()
+            codes[:, feature] = column[dice.randint(0, len(column), n_samples)]
+        return self.inverse_transform(codes)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.sae_.n_latents
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        assert tags.transformer_tags is not None
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def _validated(self, X: Any, *, reset: bool, least: int = 1) -> Any:
+        return validate_data(
+            self,
+            X,
+            reset=reset,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            ensure_min_samples=least,
+            ensure_all_finite=not reset,
+        )
+
+    def _recipe(self, width: int) -> Recipe:
+        asked = dict(recipes.read(self.recipe) if isinstance(self.recipe, str) else self.recipe)
+        own = asked.get("architecture", {})
+        own = {"name": own} if isinstance(own, str) else own
+        chosen = self.architecture
+        if isinstance(chosen, Architecture):
+            own = describe(chosen)
+        elif chosen is not None and chosen != own.get("name"):
+            own = {"name": chosen}
+        asked["architecture"] = {**own, **(self.architecture_params or {})}
+        asked["n_latents"] = width if self.n_components is None else int(self.n_components)
+        changes = {"epochs": self.max_epochs, "batch_size": self.batch_size, "lr": self.learning_rate}
+        asked["train"] = {**asked.get("train", {}), **{k: v for k, v in changes.items() if v is not None}}
+        asked["seed"] = int(check_random_state(self.random_state).randint(2**31 - 1))
+        return Recipe.parse(asked)
+
+    def _source(self, X: Any, sample_weight: Any, batch_size: int | Literal["all"]) -> Source:
+        weight = None if sample_weight is None else _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        if batch_size == "all" or X.shape[0] <= batch_size:
+            # equal samples become one with the sum of their weights, so that weights and repetitions are the same bits
+            rows, inverse = np.unique(_dense(X), axis=0, return_inverse=True)
+            total = np.bincount(inverse.ravel(), weights=weight, minlength=len(rows))
+            X, weight = rows[total > 0], total[total > 0]
+        elif weight is not None:
+            X, weight = X[weight > 0], weight[weight > 0]
+        shape = None if self.shape is None else [int(n) for n in self.shape]
+        return build("source", {"name": "arrays", "shape": shape}, data=X, weight=weight)
+
+    def _keep(self, job: Job, X: Any) -> Self:
+        self.sae_, self._trainer, self.notes_ = job.sae, job.trainer, list(job.notes)
+        self.sae_.eval()
+        self._publish(X)
+        return self
+
+    def _publish(self, X: Any) -> None:
+        sae = self.sae_
+        with torch.no_grad():
+            self.components_ = sae.preprocess.rows_in_raw_units(sae.W_dec).cpu().numpy()
+            self.encoder_components_ = sae.preprocess.filters_in_raw_units(sae.W_enc).cpu().numpy()
+            self.encoder_bias_ = sae.b_enc.detach().cpu().numpy().copy()
+            self.decoder_bias_ = sae.b_dec.detach().cpu().numpy().copy()
+            rows = next(self._rows(X[:KEPT], sae))
+            self.codes_sample_ = _csr(sae.transform(rows))
+
+    def _model(self, dtype: Any) -> SAE:
+        """The model in the precision of the data."""
+        if dtype == np.float32:
+            return self.sae_
+        import copy
+
+        return copy.deepcopy(self.sae_).double()
+
+    @staticmethod
+    def _rows(X: Any, sae: SAE) -> Iterator[Tensor]:
+        for start in range(0, X.shape[0], CHUNK):
+            yield torch.from_numpy(np.array(_dense(X[start : start + CHUNK]))).to(sae.b_dec)
+
+
+def _dense(X: Any) -> np.ndarray:
+    return X.toarray() if sp.issparse(X) else X
+
+
+def _csr(codes: Codes) -> Any:
+    return sp.csr_array(codes.dense().cpu().numpy())
