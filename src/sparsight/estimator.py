@@ -1,5 +1,6 @@
 """The scikit-learn face."""
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, Self
 
@@ -153,16 +154,15 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def inverse_transform(self, X: Any) -> np.ndarray:
         """Reconstructions in the units of the data, [N, D], of codes X, [N, F], dense or sparse."""
         check_is_fitted(self, "sae_")
-        codes = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+        codes: Any = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])  # type: ignore[arg-type]
         if codes.shape[1] != self.sae_.n_latents:
             raise SparsightError(
                 f"codes have {codes.shape[1]} columns and the model {self.sae_.n_latents} features: give one for each"
             )
-        sae, parts = self._model(codes.dtype), []
+        sae = self._model(codes.dtype)
         with torch.no_grad():
-            for rows in self._rows(codes, sae):
-                parts.append(sae.preprocess.inverse(sae.decode(Codes(rows, sae.n_latents))).cpu().numpy())
-        return np.concatenate(parts)
+            recons = [sae.decode(Codes(rows, sae.n_latents)) for rows in self._rows(codes, sae)]
+            return np.concatenate([sae.preprocess.inverse(recon).cpu().numpy() for recon in recons])
 
     def reconstruct(self, X: Any) -> np.ndarray:
         """What the model makes of X, [N, D], in the units of the data: `inverse_transform(transform(X))`."""
@@ -205,7 +205,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         for name, term in terms.items():
             mean = sums[name]
             if isinstance(term, StatisticTerm):
-                mean = term.value(mean if term.needs != {"weights"} else None, self.sae_)
+                mean = term.value(mean if term.needs != {"weights"} else None, self.sae_).detach()
             values[name] = term.weight * float(mean)
         return {**values, "total": sum(values.values())}
 
@@ -290,8 +290,6 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """The model in the precision of the data."""
         if dtype == np.float32:
             return self.sae_
-        import copy
-
         return copy.deepcopy(self.sae_).double()
 
     @staticmethod

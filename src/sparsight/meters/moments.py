@@ -21,8 +21,9 @@ class Moments:
     """Per-dimension mean, variance, lowest and highest value of rows, [n, D], streaming and in float64.
 
     Sums are merged by Chan's formula, stable and exact over shards: with δ = mean_b − mean_a and n = n_a + n_b,
-    mean = mean_a + δ n_b / n and M2 = M2_a + M2_b + δ² n_a n_b / n (Chan, Golub & LeVeque 1979). Where rows have weights,
-    n is their sum. Rows that hold NaN or infinity are counted, named and left out; rows of weight 0 are left out.
+    mean = mean_a + δ n_b / n and M2 = M2_a + M2_b + δ² n_a n_b / n (Chan, Golub & LeVeque 1979). Where rows have
+    weights, n is their sum. Rows that hold NaN or infinity are counted, named and left out, as are,
+    uncounted, rows of weight 0.
 
     Attributes:
         n: rows that were used.
@@ -47,7 +48,7 @@ class Moments:
 
     @property
     def m2(self) -> Tensor:
-        """Σ weight (x − mean)², [D]; exactly 0 where all values are equal, though a mean of equal numbers is rounded."""
+        """Σ weight (x − mean)², [D]; exactly 0 where all values are equal, though their mean may be rounded."""
         return torch.where(self.low < self.high, self._squares, 0.0)
 
     @property

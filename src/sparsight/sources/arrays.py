@@ -99,14 +99,15 @@ def _numbers(data: Any, what: str) -> Any:
 def _classes(labels: Any) -> tuple[Names, Tensor | None]:
     if labels is None:
         return None, None
-    found, indices = np.unique(np.asarray(labels).ravel(), return_inverse=True)
+    plain = labels.numpy() if isinstance(labels, Tensor) else np.asarray(labels)
+    found, indices = np.unique(plain.ravel(), return_inverse=True)
     return tuple(str(name) for name in found), torch.from_numpy(indices.astype(np.int64))
 
 
 def _weights(weight: Any) -> Tensor | None:
     if weight is None:
         return None
-    weights = torch.as_tensor(np.array(weight, dtype=np.float64))
+    weights = torch.as_tensor(weight if isinstance(weight, Tensor) else np.array(weight)).to(torch.float64)
     if not weights.isfinite().all() or (weights < 0).any() or not weights.any():
         raise SparsightError("sample weights must be finite, not negative, and not all zero")
     return (weights / weights.mean()).float()

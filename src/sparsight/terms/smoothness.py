@@ -7,13 +7,16 @@ from sparsight.core.parts import Part
 from sparsight.spec import register
 from sparsight.terms.weights import MOVES, Of, chosen
 
+TINY = 1e-12
+
 
 @register("term", "smoothness")
 class Smoothness(StatisticTerm):
-    """Σ over features and neighbouring pixels p, q of (w_p − w_q)², where samples are pictures.
+    """Σ_j Σ_pq (w_jp − w_jq)² / ‖w_j‖² over features j and neighbouring pixels p, q, where samples are pictures.
 
-    Neighbours are those to the right and below, channel by channel. Where the source has no geometry the term is
-    left out, and the run says so.
+    Neighbours are those to the right and below, channel by channel. The roughness is that of a filter's direction: it is
+    blind to its length, so the filters of features that rarely fire are not shrunk until they fire no more. Where the
+    source has no geometry the term is left out, and the run says so.
     """
 
     needs: frozenset[Part] = frozenset({"weights"})
@@ -36,5 +39,6 @@ class Smoothness(StatisticTerm):
         total = sae.W_dec.new_zeros(())
         for weight in chosen(self.of, sae):
             picture = weight.unflatten(1, shape)  # [F, H, W, ...]
-            total = total + picture.diff(dim=1).square().sum() + picture.diff(dim=2).square().sum()
+            rough = sum(picture.diff(dim=dim).square().flatten(1).sum(1) for dim in (1, 2))
+            total = total + (rough / weight.square().sum(1).clamp_min(TINY)).sum()
         return total
