@@ -38,7 +38,7 @@ def test_it_passes_every_check_of_scikit_learn(estimator: Any, check: Any) -> No
 
 
 def test_it_learns_digits_of_8_by_8() -> None:
-    estimator = small(n_components=64, max_epochs=None).fit(X)
+    estimator = small(n_components=64, shape=None, max_epochs=None).fit(X)
     assert estimator.score(X) > 0.8
     assert np.count_nonzero(estimator.transform(X), axis=1).max() <= 8
 

@@ -1,3 +1,35 @@
 """sparsight: sparse autoencoders you can see through."""
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sparsight.core import SAE
+    from sparsight.errors import SparsightError
+    from sparsight.estimator import SparseAutoencoder
+    from sparsight.job import Recipe, resume, train
+    from sparsight.run import Run
+
 __version__ = "0.1.0"
+__all__ = ["SAE", "Recipe", "Run", "SparseAutoencoder", "SparsightError", "resume", "train"]
+
+# looked up when asked for (PEP 562), so that `import sparsight` imports no torch
+_HOMES = {
+    "SAE": "core",
+    "Recipe": "job",
+    "Run": "run",
+    "SparseAutoencoder": "estimator",
+    "SparsightError": "errors",
+    "resume": "job",
+    "train": "job",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sparsight' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"sparsight.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -110,7 +110,7 @@ def _weights(weight: Any) -> Tensor | None:
     weights = torch.as_tensor(weight if isinstance(weight, Tensor) else np.array(weight)).to(torch.float64)
     if not weights.isfinite().all() or (weights < 0).any() or not weights.any():
         raise SparsightError("sample weights must be finite, not negative, and not all zero")
-    return (weights / weights.mean()).float()
+    return weights / weights.mean()
 
 
 def _read(path: Path, key: str | None) -> tuple[Any, Names]:

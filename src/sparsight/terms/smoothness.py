@@ -14,8 +14,8 @@ TINY = 1e-12
 class Smoothness(StatisticTerm):
     """Σ_j Σ_pq (w_jp − w_jq)² / ‖w_j‖² over features j and neighbouring pixels p, q, where samples are pictures.
 
-    Neighbours are those to the right and below, channel by channel. The roughness is that of a filter's direction: it is
-    blind to its length, so the filters of features that rarely fire are not shrunk until they fire no more. Where the
+    Neighbours are those to the right and below, channel by channel. The roughness is that of a filter's direction: it
+    is blind to its length, so filters of features that rarely fire are not shrunk until they fire no more. Where the
     source has no geometry the term is left out, and the run says so.
     """
 

@@ -1,0 +1,134 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from toys import samples
+
+from sparsight.cli import main
+from sparsight.run import Run
+
+FAST = ["n_latents=24", "architecture.k=4", "train.epochs=2"]
+
+
+def sparsight(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The exit code of the command line."""
+    monkeypatch.setattr(sys, "argv", ["sparsight", *arguments])
+    try:
+        main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, with a table and pictures."""
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", samples(256).numpy())
+    np.save("pictures.npy", samples(256).numpy().reshape(-1, 4, 4))
+    return tmp_path
+
+
+def test_train_writes_a_run_with_pictures_and_says_what_it_found(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sparsight("train", "pictures.npy", *FAST, "--out", "run", monkeypatch=monkeypatch) == 0
+    said = capsys.readouterr().out
+    assert "of the variance explained" in said
+    assert "moran" in said
+    assert "features.png" in said
+    shapes = {}
+    for name in ("features", "encoder", "decoder", "null"):
+        with Image.open(f"run/pictures/{name}.png") as picture:
+            shapes[name] = picture.size
+            assert len(np.unique(np.asarray(picture))) > 10
+    assert shapes["features"][0] > 3 * shapes["decoder"][0]
+    assert Run.open("run").summary is not None
+
+
+def test_a_table_has_no_pictures_and_is_trained_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sparsight("train", "x.npy", *FAST, monkeypatch=monkeypatch) == 0
+    assert sparsight("train", "x.npy", *FAST, monkeypatch=monkeypatch) == 0
+    said = capsys.readouterr().out
+    assert "smoothness is left out: these samples are no pictures" in said
+    assert not Path("runs/strokes/pictures").exists()
+    assert Run.open("runs/strokes-2").summary is not None
+
+
+def test_a_recipe_of_ones_own_and_a_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("mine.py").write_text(
+        "from sparsight.architectures.topk import topk\n"
+        "from sparsight.spec import register\n"
+        '@register("architecture", "mine")\n'
+        "def mine(*, k: int = 3):\n"
+        '    """TopK by another name."""\n'
+        "    return topk(k=k)\n"
+    )
+    Path("mine.toml").write_text(
+        'n_latents = 16\narchitecture = "mine"\nsource = { name = "arrays", path = "x.npy" }\n[train]\nepochs = 1.0\n'
+    )
+    arguments = ("train", "--recipe", "mine.toml", "architecture.k=2", "--plugin", "mine.py", "--out", "run", "--quiet")
+    assert sparsight(*arguments, monkeypatch=monkeypatch) == 0
+    assert Run.open("run").recipe["architecture"] == {"name": "mine", "k": 2}
+
+
+def test_recipes_are_listed_and_explained(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sparsight("recipes", monkeypatch=monkeypatch) == 0
+    listed = capsys.readouterr().out
+    for name in ("strokes", "ufldl", "denoising", "ksparse", "question"):
+        assert name in listed
+        assert sparsight("recipes", name, monkeypatch=monkeypatch) == 0
+        assert "[train]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["train", "digits", "--recipe", "stroke"], "unknown recipe 'stroke'; did you mean 'strokes'"),
+        (["train", "digits", "architecture.kk=3"], "has no 'kk'; did you mean 'k'"),
+        (["train", "digits", "architecture.k=1000"], "k is 1000 but there are only 200 features"),
+        (["train", "digits", "trian.lr=1"], "has no 'trian'; did you mean 'train'"),
+        (["train", "digitz"], "there is no file or folder 'digitz'; did you mean 'digits'"),
+        (["train"], "names no data: give some, for example digits"),
+        (["train", "x.npy", "--out", "."], "there is already a run at"),
+        (["train", "--resume", "nowhere"], "there is no folder 'nowhere'"),
+        (["train", "--resume", "."], "is no run: it has no recipe.json"),
+        (["train", "digits", "--resume", "."], "--resume goes on with the run as it is"),
+        (["train", "x.npy", "--device", "cudda"], "the device 'cudda' cannot be used here"),
+        (["train", "x.npy", "--plugin", "gone.py"], "there is no plugin 'gone.py'"),
+        (["recipes", "gone"], "unknown recipe 'gone'"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(
+    arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sparsight(*arguments, monkeypatch=monkeypatch) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert said in error
+    assert error.count("\n") == 1
+    assert not Path("runs").exists()
+
+
+def test_neither_the_package_nor_its_help_imports_torch() -> None:
+    run = "import sys; sys.argv = {}; from sparsight.cli import main\ntry: main()\nexcept SystemExit: pass"
+    for code in ("import sparsight", run.format(["sparsight", "--help"]), run.format(["sparsight", "recipes"])):
+        check = f"{code}\nimport sys, json; print(json.dumps([m for m in ('torch', 'sklearn') if m in sys.modules]))"
+        done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+        assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+def test_the_names_of_the_package_are_there_when_asked_for() -> None:
+    import sparsight
+
+    assert set(sparsight.__all__) <= set(dir(sparsight))
+    for name in sparsight.__all__:
+        assert getattr(sparsight, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        sparsight.nothing  # type: ignore[attr-defined]  # noqa: B018
