@@ -25,8 +25,8 @@ test: lint
 test-all: lint
 	$(BIN)/pytest -m "slow or not slow"
 
-bench: .venv/installed
-	$(BIN)/python benchmarks/acceptance.py
+bench: .venv/installed  # make bench MNIST=folder
+	$(BIN)/python benchmarks/acceptance.py --mnist $(MNIST)
 
 docs: .venv/installed
 	$(BIN)/mkdocs build --strict

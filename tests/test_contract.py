@@ -348,7 +348,7 @@ def test_filters_and_rows_in_raw_units_act_on_raw_samples(name: str) -> None:
 
 
 def batch_of(positions: Tensor, step: int, x: Tensor) -> Batch:
-    return Batch(x[positions], positions, positions, len(x), step=step)
+    return Batch(build("source", "arrays", data=x), positions, positions, len(x), step)
 
 
 @pytest.mark.parametrize("name", names("corruption"))

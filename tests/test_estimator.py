@@ -19,8 +19,8 @@ from sparsight.errors import SparsightError
 from sparsight.estimator import SparseAutoencoder
 from sparsight.job import digest
 
-X = load_digits().data[:400].astype(np.float32)
-y = load_digits().target[:400]
+DIGITS: Any = load_digits()
+X, y = DIGITS.data[:400].astype(np.float32), DIGITS.target[:400]
 
 
 def small(**given: Any) -> SparseAutoencoder:
@@ -81,7 +81,7 @@ def test_a_pickle_gives_the_same_bits_and_goes_on_training(fitted: SparseAutoenc
 
 
 def test_a_grid_search_reaches_the_knobs_of_an_architecture() -> None:
-    pipeline = make_pipeline(small(architecture=topk(), max_epochs=3), LogisticRegression(max_iter=2000))
+    pipeline: Any = make_pipeline(small(architecture=topk(), max_epochs=3), LogisticRegression(max_iter=2000))
     grid = {"sparseautoencoder__architecture__k": np.array([2, 8])}
     search = GridSearchCV(pipeline, grid, cv=2).fit(X / 16, y)
     assert search.best_score_ > 0.5
@@ -94,10 +94,11 @@ def test_a_grid_search_reaches_the_knobs_of_an_architecture() -> None:
 
 
 def test_set_output_gives_pandas_and_polars(fitted: SparseAutoencoder) -> None:
-    table = clone(fitted).set_output(transform="pandas").fit(X).transform(X)
+    fresh: Any = clone(fitted)
+    table = fresh.set_output(transform="pandas").fit(X).transform(X)
     assert isinstance(table, pd.DataFrame)
     assert list(table.columns[:2]) == ["sparseautoencoder0", "sparseautoencoder1"]
-    assert isinstance(clone(fitted).set_output(transform="polars").fit(X).transform(X), pl.DataFrame)
+    assert isinstance(fresh.set_output(transform="polars").fit(X).transform(X), pl.DataFrame)
 
 
 def test_a_weight_of_two_is_the_sample_twice() -> None:

@@ -61,6 +61,7 @@ def test_knobs_are_keyword_only_and_names_are_taken_once() -> None:
 
 
 def test_overrides_are_written_as_in_toml_and_change_a_copy() -> None:
+    assert override({}, ["a=.3", "b=-3.", "c=3.5.1"]) == {"a": 0.3, "b": -3.0, "c": "3.5.1"}
     recipe = {"architecture": "topk", "train": {"lr": 1.0}}
     changed = override(
         recipe, ["architecture.k=4", "train.lr=3e-4", "source.path=a/b.npy", 'terms."l2.encoder".weight=1']

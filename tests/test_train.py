@@ -10,7 +10,7 @@ import pytest
 import torch
 from toys import D, F, samples, toy_job, toy_source
 
-from sparsight.core import Logged
+from sparsight.core import Logged, SampleTerm, StatisticTerm
 from sparsight.errors import SparsightError
 from sparsight.job import Recipe, digest, prepare
 from sparsight.meters.quality import Quality
@@ -87,8 +87,10 @@ def test_a_weight_means_the_same_at_every_batch_size() -> None:
         for _ in range(512 // size):
             batch = next(batches)
             step = job.sae.run(batch.inputs, batch.inputs)
-            terms = [t for name, t in job.trainer.terms.items() if name in ("squared_error", "codes_l1")]
-            total = total + sum(step.mean(t.per_sample(step, job.sae)) for t in terms) * size / 512  # type: ignore[operator]
+            for name in ("squared_error", "codes_l1"):
+                term = job.trainer.terms[name]
+                assert isinstance(term, SampleTerm)
+                total = total + step.mean(term.per_sample(step, job.sae)) * size / 512
         values.append(float(total.detach()))
     assert values[0] == pytest.approx(values[1], rel=1e-5)
 
@@ -124,9 +126,9 @@ def test_weight_decay_never_touches_a_bias() -> None:
         job.sae.b_enc.fill_(7.0)
         job.sae.b_dec.fill_(7.0)
     for name in ("l2", "l1"):
-        found = torch.autograd.grad(
-            job.trainer.terms[name].value(None, job.sae), [job.sae.b_enc, job.sae.b_dec], allow_unused=True
-        )
+        term = job.trainer.terms[name]
+        assert isinstance(term, StatisticTerm)
+        found = torch.autograd.grad(term.value(None, job.sae), [job.sae.b_enc, job.sae.b_dec], allow_unused=True)
         assert found == (None, None)
 
 
@@ -185,7 +187,7 @@ def test_a_non_finite_loss_stops_before_the_weights_change_and_names_the_term() 
     job.trainer.step(next(batches))
     before = digest(job.sae)
     batch = next(batches)
-    batch.inputs[3, 2] = math.inf
+    batch.source.base[batch.ids[3], 2] = math.inf  # type: ignore[attr-defined]
     with pytest.raises(NonFiniteLossError, match=r"at step 1, by the term squared_error.*lower train\.lr"):
         job.trainer.step(batch)
     assert digest(job.sae) == before

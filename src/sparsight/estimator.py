@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -18,10 +19,10 @@ from sklearn.utils.validation import (
 from torch import Tensor
 
 from sparsight import recipes
-from sparsight.core import SAE, Architecture, Batch, Codes, SampleTerm, Source, StatisticTerm
+from sparsight.core import SAE, Architecture, Codes, SampleTerm, Source, StatisticTerm
 from sparsight.devices import choose_device
 from sparsight.errors import SparsightError
-from sparsight.job import Job, Recipe, prepare
+from sparsight.job import Job, Recipe, prepare, refuse_non_finite
 from sparsight.spec import build, describe
 from sparsight.train import measure_quality
 
@@ -126,15 +127,9 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             job = prepare(recipe, self._source(X, None, 0), device=choose_device(self.device), open_ended=True)
             self.n_iter_ = 0
             self._keep(job, X)
-        weight = None if sample_weight is None else torch.from_numpy(_check_sample_weight(sample_weight, X))
-        trainer = self._trainer
-        for rows in torch.arange(X.shape[0]).split(trainer.batch_size):
-            part = None if weight is None else weight[rows].float()
-            inputs = torch.from_numpy(_dense(X[rows.numpy()]).astype(np.float32))
-            if not inputs.isfinite().all():
-                raise SparsightError("X holds NaN or infinity: remove those samples or fill them in")
-            positions = torch.arange(len(rows))
-            trainer.step(Batch(inputs, rows, positions, len(rows), weight=part, step=trainer.number))
+        refuse_non_finite(source := self._rows_as_they_are(X, sample_weight))
+        for batch in source.chunks(self._trainer.batch_size):
+            self._trainer.step(replace(batch, step=self._trainer.number))
         self.n_iter_ += 1
         self.sae_.eval()
         self._publish(X)
@@ -267,6 +262,9 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             X, weight = rows[total > 0], total[total > 0]
         elif weight is not None:
             X, weight = X[weight > 0], weight[weight > 0]
+        return self._rows_as_they_are(X, weight)
+
+    def _rows_as_they_are(self, X: Any, weight: Any) -> Source:
         shape = None if self.shape is None else [int(n) for n in self.shape]
         return build("source", {"name": "arrays", "shape": shape}, data=X, weight=weight)
 

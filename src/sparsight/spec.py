@@ -10,6 +10,7 @@ import importlib.metadata
 import importlib.util
 import inspect
 import pkgutil
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -255,4 +256,5 @@ def _value(text: str) -> Any:
     try:
         return tomllib.loads(f"v = {text}")["v"]
     except tomllib.TOMLDecodeError:
-        return text
+        # .3 and 3. are no TOML, but who types them means numbers
+        return float(text) if re.fullmatch(r"[-+]?(\d+\.|\.\d+)", text) else text

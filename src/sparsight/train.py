@@ -154,8 +154,8 @@ class Trainer:
         self.sae.activation.advance(self.progress)
         for group in self.optimizer.param_groups:
             group["lr"] = self._lr()
-        size = self.config.micro_batch_size or len(batch.inputs)
-        parts = [batch.part(slice(i, i + size)) for i in range(0, len(batch.inputs), size)]
+        size = self.config.micro_batch_size or len(batch)
+        parts = [batch.part(slice(i, i + size)) for i in range(0, len(batch), size)]
         fired = torch.zeros_like(self.idle)
         averages: dict[str, Tensor] = {}
         first = True
@@ -166,7 +166,7 @@ class Trainer:
             means = self._means(parts) if len(parts) > 1 else {}
             total = torch.zeros((), device=self.device)
             for part in parts:
-                share = len(part.inputs) / len(batch.inputs)
+                share = len(part) / len(batch)
                 step = self._forward(part)
                 values = self._values(step, means, averages if first else {})
                 loss = torch.stack([term.now(self.progress) * values[name] for name, term in self.terms.items()]).sum()
@@ -201,12 +201,12 @@ class Trainer:
 
     def _forward(self, batch: Batch) -> Step:
         inputs = batch.inputs.to(self.sae.b_dec)
-        assert batch.targets is None, "targets that differ from the inputs have no preprocessing yet"
         for augmentation in self.augmentations:
             inputs = augmentation(inputs, batch, self.facts.schema, self.seed)
         target = self.sae.preprocess(inputs)
         x = target if self.corruption is None else self.corruption(target, batch, self.seed)
-        weight = None if batch.weight is None else batch.weight.to(target)
+        weight = batch.weight
+        weight = None if weight is None else weight.to(target)
         return self.sae.run(x, target, needs=self.needs, dead=self.dead, weight=weight)
 
     def _values(self, step: Step, means: Mapping[str, Tensor], averages: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -237,7 +237,7 @@ class Trainer:
     def _means(self, parts: Sequence[Batch]) -> dict[str, Tensor]:
         """Each statistic over all micro-batches and processes: a first pass, without gradients."""
         terms = {name: term for name, term in self.terms.items() if isinstance(term, StatisticTerm)}
-        total = sum(len(part.inputs) for part in parts)
+        total = sum(len(part) for part in parts)
         means: dict[str, Tensor] = {}
         if not any(term.needs - {"weights"} for term in terms.values()):
             return means
@@ -246,7 +246,7 @@ class Trainer:
             for name, term in terms.items():
                 own = term.statistic(step, self.sae)
                 if own is not None:
-                    means[name] = means.get(name, 0) + own * (len(part.inputs) / total)
+                    means[name] = means.get(name, 0) + own * (len(part) / total)
         return {name: self.world.mean_(mean) for name, mean in means.items()}
 
     def _check(self, loss: Tensor, values: Mapping[str, Tensor]) -> None:
@@ -437,7 +437,8 @@ def measure_quality(sae: SAE, source: Source, *, raw: bool = False) -> Quality:
     for batch in source.chunks():
         inputs = batch.inputs.to(sae.b_dec)
         x = sae.preprocess(inputs)
-        step = sae.run(x, x, weight=None if batch.weight is None else batch.weight.to(x))
+        weight = batch.weight
+        step = sae.run(x, x, weight=None if weight is None else weight.to(x))
         if raw:
             step = replace(step, target=inputs, recon=sae.preprocess.inverse(step.recon))
         quality.update(step)

@@ -48,10 +48,6 @@ class Source(ABC):
     def gather(self, ids: Tensor) -> Tensor:
         """The raw inputs of some samples, [n, D], float32."""
 
-    def gather_targets(self, ids: Tensor) -> Tensor | None:
-        """What must be rebuilt of some samples, [n, D_out], where that is not the inputs themselves."""
-        return None
-
     def weights(self) -> Tensor | None:
         """A weight for every sample, [N], with a mean of 1; None: all are 1."""
         return None
@@ -90,24 +86,12 @@ class Source(ABC):
             raise SparsightError(f"a batch of {size} cannot be shared by {world.size} processes: take a multiple of it")
         positions = torch.arange(world.rank, size, world.size)
         for step, ids in enumerate(orders(len(self), size, seed, start), start):
-            yield self._batch(ids[positions], positions, size, step)
+            yield Batch(self, ids[positions], positions, size, step)
 
-    def chunks(self, size: int = 4096) -> Iterator[Batch]:
+    def chunks(self, size: int = 1024) -> Iterator[Batch]:
         """One pass over all samples in order, the last chunk as small as it comes: for meters, never for training."""
         for ids in torch.arange(len(self)).split(size):
-            yield self._batch(ids, torch.arange(len(ids)), len(ids), 0)
-
-    def _batch(self, ids: Tensor, positions: Tensor, size: int, step: int) -> Batch:
-        weights = self.weights()
-        return Batch(
-            inputs=self.gather(ids),
-            ids=ids,
-            positions=positions,
-            size=size,
-            targets=self.gather_targets(ids),
-            weight=None if weights is None else weights[ids],
-            step=step,
-        )
+            yield Batch(self, ids, torch.arange(len(ids)), len(ids))
 
     def show(self, id: int) -> Example:
         """One sample as people look at it."""

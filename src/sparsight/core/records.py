@@ -1,7 +1,7 @@
 """Records: what passes between the parts."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -9,6 +9,9 @@ from torch import Tensor
 
 from sparsight.core.codes import Codes
 from sparsight.errors import SparsightError
+
+if TYPE_CHECKING:
+    from sparsight.core.parts import Source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,21 +35,35 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Raw samples, as a source gives them. `size` is that of the whole batch, over all processes."""
+    """Which samples of a source are taken together; they are read when they are asked for.
 
-    inputs: Tensor  # [B, D]
+    So a batch of all samples, in micro-batches, is never in memory as a whole.
+    """
+
+    source: "Source"
     ids: Tensor  # [B], which sample of the source each row is
     positions: Tensor  # [B], the row's place in the whole batch
     size: int
-    targets: Tensor | None = None  # [B, D_out], where they differ from the inputs
-    weight: Tensor | None = None  # [B], with a mean of 1 over the source
+    """Of the whole batch, over all processes."""
     step: int = 0
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def inputs(self) -> Tensor:
+        """Raw samples, [B, D]."""
+        return self.source.gather(self.ids)
+
+    @property
+    def weight(self) -> Tensor | None:
+        """With a mean of 1 over the source, [B]; None: all are 1."""
+        weights = self.source.weights()
+        return None if weights is None else weights[self.ids]
 
     def part(self, rows: slice) -> "Batch":
         """Some of the rows; noise and augmentation know each row by its position and do not change."""
-        targets = None if self.targets is None else self.targets[rows]
-        weight = None if self.weight is None else self.weight[rows]
-        return Batch(self.inputs[rows], self.ids[rows], self.positions[rows], self.size, targets, weight, self.step)
+        return Batch(self.source, self.ids[rows], self.positions[rows], self.size, self.step)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,9 @@ from torch import Tensor
 from sparsight.core import Schema, Source
 from sparsight.errors import SparsightError
 
+BLOCK = 4096
+"""Rows that are read at once, so that many take no more memory than their result."""
+
 
 class Rows(Source):
     """Rows of a base that all parts of a split share; `order` says which, None: all."""
@@ -39,19 +42,22 @@ class Rows(Source):
 
     def gather(self, ids: Tensor) -> Tensor:
         ids = ids if self.order is None else self.order[ids]
-        if isinstance(self.base, Tensor):
-            rows = self.base.index_select(0, ids)
-        elif isinstance(self.base, np.memmap):
-            # in the order of the file, for the disk's sake
-            order = ids.argsort()
-            rows = torch.empty(len(ids), self.base.shape[1])
-            rows[order] = torch.from_numpy(np.asarray(self.base[ids[order].numpy()], dtype=np.float32))
-        else:
-            picked = self.base[ids.numpy()]
-            picked = picked.toarray() if hasattr(picked, "toarray") else picked
-            rows = torch.from_numpy(np.asarray(picked, dtype=np.float32))
-        rows = rows.to(torch.float32)
+        rows = torch.empty(len(ids), self.base.shape[1])
+        for part, block in zip(ids.split(BLOCK), rows.split(BLOCK), strict=True):
+            block.copy_(self._read(part))
         return rows.div_(255) if self.pixels else rows
+
+    def _read(self, ids: Tensor) -> Tensor:
+        """Rows of the base as they are stored."""
+        if isinstance(self.base, Tensor):
+            return self.base.index_select(0, ids)
+        if isinstance(self.base, np.memmap):
+            order = ids.argsort()  # in the order of the file, for the disk's sake
+            found = np.asarray(self.base[ids[order].numpy()], dtype=np.float32)
+            return torch.from_numpy(found)[order.argsort()]
+        picked = self.base[ids.numpy()]
+        picked = picked.toarray() if hasattr(picked, "toarray") else picked
+        return torch.from_numpy(np.asarray(picked, dtype=np.float32))
 
     def labels(self) -> Tensor | None:
         return self._picked(self._labels)

@@ -134,7 +134,7 @@ def _npy(path: Path, key: str | None) -> tuple[Any, Names]:
 
 
 def _npz(path: Path, key: str | None) -> tuple[Any, Names]:
-    with np.load(path, allow_pickle=False) as file:
+    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
         return file[_choose(path, list(file.files), key)], None
 
 

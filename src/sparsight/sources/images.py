@@ -46,10 +46,10 @@ class Images(Rows):
         files = pictures_in(folder)
         if not files:
             raise SparsightError(f"the folder {path!r} holds no pictures ({', '.join(sorted(SUFFIXES))})")
-        first = self._read(files[0], size, grey)
+        first = self._open(files[0], size, grey)
         base = np.empty((len(files), first.size), np.uint8)
         for row, file in enumerate(files):
-            picture = self._read(file, size, grey)
+            picture = self._open(file, size, grey)
             if picture.shape != first.shape:
                 raise SparsightError(
                     f"{str(file)!r} has {_size(picture)} pixels and the first picture {_size(first)}: "
@@ -66,7 +66,7 @@ class Images(Rows):
         )
 
     @staticmethod
-    def _read(file: Path, size: list[int] | None, grey: bool) -> np.ndarray:
+    def _open(file: Path, size: list[int] | None, grey: bool) -> np.ndarray:
         try:
             with Image.open(file) as picture:
                 picture = picture.convert("L" if grey else "RGB")
