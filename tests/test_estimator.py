@@ -1,5 +1,5 @@
 import pickle
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -86,7 +86,7 @@ def test_a_grid_search_reaches_the_knobs_of_an_architecture() -> None:
     search = GridSearchCV(pipeline, grid, cv=2).fit(X / 16, y)
     assert search.best_score_ > 0.5
     ks = {
-        clone(pipeline).set_params(**params)[0].architecture.get_params()["k"]
+        cast(Any, clone(pipeline)).set_params(**params)[0].architecture.get_params()["k"]
         for params in search.cv_results_["params"]
     }
     assert ks == {2, 8}

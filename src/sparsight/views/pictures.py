@@ -12,7 +12,8 @@ from torch import Tensor
 from sparsight.core import generator
 from sparsight.run import Run
 
-GUTTER = 1
+GUTTER, LINE = 1, 0.4
+"""Pixels between two filters, and their grey, a little below that of 0."""
 CAPTION = 22
 PAPER, INK = (255, 255, 255), (30, 30, 30)
 
@@ -20,7 +21,7 @@ PAPER, INK = (255, 255, 255), (30, 30, 30)
 def grid(
     filters: Tensor, shape: tuple[int, ...], *, scale: Literal["own", "shared"] = "own", zoom: int = 2
 ) -> np.ndarray:
-    """Filters as one picture, near-square, with mid-grey at 0 and a gutter of one pixel.
+    """Filters as one picture, near-square, with mid-grey at 0 and a line between filters.
 
     Args:
         filters: [F, D].
@@ -39,7 +40,7 @@ def grid(
     colours = grey.expand(-1, -1, -1, 3) if (rest or [1])[0] == 1 else grey[..., :3]
     columns = math.ceil(math.sqrt(len(colours)))
     rows = math.ceil(len(colours) / columns)
-    canvas = torch.full((rows * (height + GUTTER) + GUTTER, columns * (width + GUTTER) + GUTTER, 3), 0.5)
+    canvas = torch.full((rows * (height + GUTTER) + GUTTER, columns * (width + GUTTER) + GUTTER, 3), LINE)
     for n, tile in enumerate(colours):
         top, left = GUTTER + n // columns * (height + GUTTER), GUTTER + n % columns * (width + GUTTER)
         canvas[top : top + height, left : left + width] = tile
