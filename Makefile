@@ -1,7 +1,6 @@
 # `make demo` and `make test` are all that a fresh machine needs: Python 3.11 or later, make and git.
 PYTHON ?= python3
 BIN := .venv/bin
-export PYTHONWARNDEFAULTENCODING := 0
 
 .PHONY: demo test test-all lint bench docs figures clean
 

@@ -23,7 +23,7 @@ from sparsight.meters.gabor import fit_gabor
 from sparsight.meters.probe import probe_error
 from sparsight.meters.shape import elongation, moran, participation_ratio
 from sparsight.spec import build, override
-from sparsight.train import measure_quality
+from sparsight.trainer import measure_quality
 
 SHAPE = (28, 28)
 
@@ -69,7 +69,7 @@ def looks(sae: SAE, test: Source) -> dict[str, float]:
     quality = measure_quality(sae, test)
     live = quality.rate > 0
     result = quality.result()
-    row = {name: result[name] for name in ("explained_variance", "l0", "dead", "median_activity")}
+    row = {name: result[name] for name in ("explained_variance", "l0", "silent", "median_activity")}
     for name, weights in (("decoder", sae.W_dec.detach()[live]), ("encoder", sae.W_enc.detach()[live])):
         row[f"{name}_moran"] = float(moran(weights, SHAPE).nanmedian())
         row[f"{name}_participation"] = float(participation_ratio(weights).nanmedian())
@@ -127,7 +127,7 @@ def ksparse(mnist: Mnist, *changes: str) -> dict[str, float]:
     return {
         "explained_variance": result["explained_variance"],
         "l0": result["l0"],
-        "dead": result["dead"],
+        "silent": result["silent"],
         "error_60k": probe(sae, mnist.train, mnist.test),
         "seconds": seconds,
     }

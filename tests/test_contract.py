@@ -17,7 +17,7 @@ from sparsight.errors import SparsightError
 from sparsight.job import Job, digest
 from sparsight.run import Run
 from sparsight.spec import build, describe, kinds, knobs, names, schema
-from sparsight.train import evaluate
+from sparsight.trainer import evaluate
 
 ARCHITECTURES = names("architecture")
 TERMS = names("term")
@@ -138,6 +138,7 @@ def _two(rank: int, folder: str, architectures: list[str]) -> None:
         sae, line = _ten_steps(name)
         if rank == 0:
             torch.save((sae.state_dict(), line), f"{folder}/{name}.pt")
+    dist.barrier()  # one that leaves while the other still talks takes it down
     dist.destroy_process_group()
 
 

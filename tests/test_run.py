@@ -248,7 +248,7 @@ def test_a_process_killed_at_any_moment_resumes_to_the_same_bits(tmp_path: Path)
     def command(*more: str) -> list[str]:
         return [sys.executable, "-m", "sparsight", "train", *more]
 
-    changes = ["n_latents=24", "architecture.k=4", "train.epochs=120", "train.checkpoint_every=7", "train.log_every=5"]
+    changes = ["n_latents=24", "architecture.k=4", "train.epochs=60", "train.checkpoint_every=7", "train.log_every=5"]
 
     def start(name: str) -> list[str]:
         return command(str(tmp_path / "x.npy"), *changes, "--out", str(tmp_path / name), "--quiet")

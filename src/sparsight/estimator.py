@@ -24,7 +24,7 @@ from sparsight.devices import choose_device
 from sparsight.errors import SparsightError
 from sparsight.job import Job, Recipe, prepare, refuse_non_finite
 from sparsight.spec import build, describe
-from sparsight.train import measure_quality
+from sparsight.trainer import measure_quality
 
 CHUNK = 4096
 KEPT = 1000
@@ -182,7 +182,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """
         check_is_fitted(self, "sae_")
         X = self._validated(X, reset=False)
-        terms = {name: term for name, term in self._trainer.terms.items() if name not in ("auxk", "nudge")}
+        terms = self._trainer.terms
         sums: dict[str, Tensor] = {}
         for rows in self._rows(X, self.sae_):
             with torch.no_grad():

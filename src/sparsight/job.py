@@ -23,7 +23,7 @@ from sparsight.meters.moments import Moments
 from sparsight.meters.shape import elongation, moran, participation_ratio
 from sparsight.run import Run
 from sparsight.spec import build, describe, explain
-from sparsight.train import TrainConfig, Trainer, measure_quality
+from sparsight.trainer import TrainConfig, Trainer, measure_quality
 
 _INITIAL = 6
 
@@ -289,6 +289,7 @@ def _finish(job: Job, run: Run, observers: Sequence[Observer]) -> Run:
             "steps": job.trainer.number,
             "seconds": job.trainer.seconds,
             "measured_on": measured,
+            "dead": int((job.trainer.idle > job.trainer.config.dead_after).sum()),
             "quality": quality.result(),
             "shapes": shapes(job.sae, quality.rate > 0),
             "weights": digest(job.sae),

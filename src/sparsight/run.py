@@ -87,7 +87,7 @@ class Run:
     def log(self) -> list[Logged]:
         """Every log line; one that was cut off by a kill is left out."""
         lines = []
-        for text in (self.path / "log.jsonl").read_text().splitlines():
+        for text in (self.path / "log.jsonl").read_text(encoding="utf-8").splitlines():
             try:
                 lines.append(Logged(**json.loads(text)))
             except json.JSONDecodeError:
@@ -108,7 +108,7 @@ class Run:
 
     def append(self, line: Logged) -> None:
         """Add a line to the log."""
-        with _writing(self.path), (self.path / "log.jsonl").open("a") as file:
+        with _writing(self.path), (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(_finite(asdict(line))) + "\n")
 
     def checkpoint(self, step: int, state: Mapping[str, Any]) -> None:
@@ -147,7 +147,7 @@ class Run:
         """Cut the log back to a step."""
         lines = [json.dumps(_finite(asdict(line))) for line in self.log() if line.step <= step]
         with _writing(self.path), _beside(self.path / "log.jsonl") as new:
-            new.write_text("".join(line + "\n" for line in lines))
+            new.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
 
     def put(self, name: str, content: bytes) -> None:
         """Write a file of a face, such as `pictures/decoder.png`."""
@@ -205,13 +205,13 @@ def _sync(path: Path) -> None:
 
 
 def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(_finite(value), indent=1) + "\n")
+    path.write_text(json.dumps(_finite(value), indent=1) + "\n", encoding="utf-8")
     _sync(path)
 
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError):
         raise SparsightError(f"{str(path)!r} is damaged: it is no JSON") from None
 

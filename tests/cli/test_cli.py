@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from toys import samples
 
+from sparsight import spec
 from sparsight.cli import main
 from sparsight.run import Run
 
@@ -62,6 +63,8 @@ def test_a_table_has_no_pictures_and_is_trained_all_the_same(
 
 
 def test_a_recipe_of_ones_own_and_a_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec.names("architecture")
+    monkeypatch.setattr(spec, "_REGISTRY", {kind: dict(table) for kind, table in spec._REGISTRY.items()})
     Path("mine.py").write_text(
         "from sparsight.architectures.topk import topk\n"
         "from sparsight.spec import register\n"
@@ -132,3 +135,16 @@ def test_the_names_of_the_package_are_there_when_asked_for() -> None:
         assert getattr(sparsight, name) is not None
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         sparsight.nothing  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_changes_to_the_source_reach_the_data_that_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ("train", "x.npy", *FAST, "source.shape=[4,4]", "--out", "run", "--quiet")
+    assert sparsight(*arguments, monkeypatch=monkeypatch) == 0
+    assert Run.open("run").recipe["source"] == {"name": "arrays", "path": "x.npy", "shape": [4, 4]}
+    assert Path("run/pictures/features.png").exists()
+
+
+def test_train_is_a_function_whatever_was_imported_first() -> None:
+    code = "import sparsight; from sparsight import Recipe, SparseAutoencoder, Run; print(callable(sparsight.train))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True"]

@@ -64,7 +64,7 @@ def test_figures_are_their_formulas():
     quality = measured(step)
     result = quality.result()
     assert result["l0"] == pytest.approx(float((codes > 0).double().sum(1).mean()))
-    assert result["dead"] == 1
+    assert result["silent"] == 1
     assert result["error"] == pytest.approx(float(rest.square().sum(1).mean()) / 2)
     assert result["cosine"] == pytest.approx(float(torch.cosine_similarity(step.target, step.recon).mean()))
     assert result["mean_activity"] == pytest.approx(float(codes.mean()))

@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.table import Table
 
 from sparsight import __version__
-from sparsight.errors import SparsightError
 
 app = typer.Typer(
     name="sparsight",
@@ -44,7 +43,9 @@ def train(
         list[str] | None, typer.Argument(help="Changes to the recipe, such as architecture.k=20 train.epochs=10.")
     ] = None,
     recipe: Annotated[str, typer.Option("--recipe", "-r", help="A recipe's name, or a TOML file.")] = "strokes",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="The run's folder [default: runs/RECIPE].")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The run's folder. By default runs/ and the name of the recipe..")
+    ] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this run, which was killed or interrupted.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, ...")] = "auto",
     plugin: Annotated[list[Path] | None, typer.Option(help="A Python file that registers parts of your own.")] = None,
@@ -81,10 +82,9 @@ def recipes(
         console.print(f"[bold]{recipe['name']}[/bold]: {recipe['summary']}", soft_wrap=True)
         if "about" in recipe:
             console.print(recipe["about"], markup=False)
-        path = shelf.HERE / f"{name}.toml"
-        if not path.is_file():
-            raise SparsightError(f"there is no file for {name!r}")
-        body = path.read_text().split('"""\n')[-1] if "about" in recipe else path.read_text()
+        path = shelf.HERE / f"{name}.toml" if not name.endswith(".toml") else Path(name)
+        text = path.read_text(encoding="utf-8")
+        body = text.split('"""\n')[-1] if "about" in recipe else text
         console.print(body, markup=False)
         return
     table = Table(box=None, pad_edge=False)

@@ -40,10 +40,10 @@ def train(
     else:
         if data is not None and "=" in data and not Path(data).exists():
             data, changes = None, [data, *changes]
-        asked = spec.override(recipes.read(recipe), changes)
+        asked = recipes.read(recipe)
         if data is not None:
             asked["source"] = open_source(data)
-        parsed = job.Recipe.parse(asked)
+        parsed = job.Recipe.parse(spec.override(asked, changes))
         place = out or job.free_name(Path("runs"), parsed.name)
         with _bar(console) as bar:
             run = job.train(parsed, place, observers=[Bar(bar)], device=choose_device(device))
@@ -65,8 +65,8 @@ class Bar:
     def on_log(self, logged: Logged) -> None:
         if self.progress is None:
             return
-        terms = "  ".join(f"{name} {term['loss']:.3g}" for name, term in logged.terms.items() if term["weight"])
-        said = f"L0 {logged.l0:.1f}  explained {logged.explained_variance:.3f}  dead {logged.dead}  |  {terms}"
+        terms = "  ".join(f"{name} {term['loss']:.3g}" for name, term in logged.terms.items() if term["loss"])
+        said = f"explained {logged.explained_variance:.1%}  L0 {logged.l0:.1f}  dead {logged.dead}\n{terms}"
         self.progress.update(self.task, completed=logged.step, total=logged.steps, said=said)
 
     def on_checkpoint(self, step: int) -> None: ...
@@ -78,7 +78,7 @@ def _bar(console: Console) -> Any:
     if console.quiet or not console.is_terminal:
         return nullcontext(None)
     columns = (
-        BarColumn(20),
+        BarColumn(12),
         MofNCompleteColumn(),
         TimeRemainingColumn(compact=True),
         TextColumn("{task.fields[said]}"),
@@ -96,7 +96,7 @@ def report(run: Run, console: Console) -> None:
     console.print(
         f"{run.recipe['n_latents']} features in {summary['seconds']:.0f} s; on {summary['measured_on']}: "
         f"{quality['explained_variance']:.1%} of the variance explained with {quality['l0']:.1f} features per sample, "
-        f"{quality['dead']:.0f} dead",
+        f"{summary['dead']} dead",
         soft_wrap=True,
     )
     if summary["shapes"]:

@@ -17,7 +17,7 @@ class Quality:
     - `explained_variance` = 1 − Σ_b ‖target_b − recon_b‖² / Σ_b ‖target_b − mean‖², with the mean of each dimension;
       NaN where all targets are equal. One mean for all dimensions is wrong: it counts differences between dimensions,
       which need no model, as variance, and flatters every model.
-    - `l0`: E_b of the number of features that fire. `dead`: features that never fired in this pass.
+    - `l0`: E_b of the number of features that fire. `silent`: features that never fired in this pass.
     - `mean_activity`: the mean over features of q_j = E_b[ codes_bj ]; `median_activity`: the median.
     - `error` = E_b[ ½ ‖target_b − recon_b‖² ].
     - `cosine` = E_b[ cos(target_b, recon_b) ], 0 where one of them is zero.
@@ -123,7 +123,7 @@ class Quality:
         return {
             "explained_variance": 1 - self.squares / power if power else math.nan,
             "l0": self.fired / self.weight,
-            "dead": float((self.counts == 0).sum()),
+            "silent": float((self.counts == 0).sum()),
             "mean_activity": float(mean.mean()),
             "median_activity": float(np.median(mean)),
             "error": 0.5 * self.squares / self.weight,

@@ -28,6 +28,6 @@ def read(recipe: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise SparsightError(f"there is no recipe {str(path)!r}")
     try:
-        return {"name": path.stem, **tomllib.loads(path.read_text())}
+        return {"name": path.stem, **tomllib.loads(path.read_text(encoding="utf-8"))}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SparsightError(f"the recipe {str(path)!r} is no TOML: {error}") from None

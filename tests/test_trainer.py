@@ -16,7 +16,7 @@ from sparsight.job import Recipe, digest, prepare
 from sparsight.meters.quality import Quality
 from sparsight.run import Run
 from sparsight.spec import build
-from sparsight.train import NonFiniteLossError, TrainConfig, evaluate, measure_quality
+from sparsight.trainer import NonFiniteLossError, TrainConfig, evaluate, measure_quality
 
 
 class Watch:
