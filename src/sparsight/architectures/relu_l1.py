@@ -21,7 +21,7 @@ def relu_l1(
     l1: Annotated[float, Field(ge=0)] = 0.1,
     warmup: Annotated[float, Field(ge=0, le=1)] = 0.05,
     unit_rows: bool = True,
-    auxk: Annotated[float, Field(ge=0)] = 1 / 32,
+    auxk: Annotated[float, Field(ge=0)] = 1.0,
 ) -> Architecture:
     """Rectified codes, kept small by their sum (Bricken et al. 2023).
 

@@ -24,7 +24,7 @@ def topk(
     anneal: Annotated[float, Field(gt=0, le=1)] = 0.5,
     tied: bool = False,
     unit_rows: bool = True,
-    auxk: Annotated[float, Field(ge=0)] = 1 / 32,
+    auxk: Annotated[float, Field(ge=0)] = 1.0,
 ) -> Architecture:
     """Keep the k largest codes of each sample (Makhzani & Frey 2014; Gao et al. 2024).
 

@@ -16,8 +16,8 @@ class AuxK(SampleTerm):
     The dead features try to explain what the living ones left over; of more than `k` dead ones, the k largest
     pre-activations of each sample. It reaches the encoder and the decoder rows of dead features with a positive
     pre-activation somewhere; the living are held still, and of `b_dec` it sees only what a centred encoder subtracts.
-    Where no feature is dead it is 0 and costs nothing. Published with the variances of the batch as denominators
-    (weight 1/32); here both errors are in the one reduction, so no statistic of a batch is divided by.
+    Where no feature is dead it is 0 and costs nothing. Published with a weight of 1/32 and each error divided by its
+    variance over the batch, which is about 1 in the one reduction where a thirtieth of the variance is left over.
 
     Raises:
         SparsightError: an output other than the identity, where rows do not add up to the reconstruction.
@@ -26,7 +26,7 @@ class AuxK(SampleTerm):
     needs: frozenset[Part] = frozenset({"recon", "pre", "weights"})
     moves = ("W_enc", "b_enc", "W_dec")
 
-    def __init__(self, *, weight: float = 1 / 32, k: int | None = None, warmup: float = 0.0) -> None:
+    def __init__(self, *, weight: float = 1.0, k: int | None = None, warmup: float = 0.0) -> None:
         super().__init__()
         self.weight, self.k, self.warmup = weight, k, warmup
 
@@ -59,7 +59,7 @@ class Nudge(StatisticTerm):
     needs: frozenset[Part] = frozenset({"pre"})
     moves = ("b_enc",)
 
-    def __init__(self, *, weight: float = 1 / 32, warmup: float = 0.0) -> None:
+    def __init__(self, *, weight: float = 1.0, warmup: float = 0.0) -> None:
         super().__init__()
         self.weight, self.warmup = weight, warmup
 
