@@ -107,9 +107,6 @@ class Facts:
         """E‖target − mean‖², the denominator of the explained variance."""
         return float(self.variance.sum())
 
-    def __repr__(self) -> str:
-        return f"Facts({self.n_samples} samples, {self.schema})"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Example:

@@ -16,11 +16,18 @@ def open_source(path: str) -> dict[str, Any]:
         SparsightError: nothing is there, or nothing reads it.
     """
     for name in names("source"):
-        found = factory("source", name).opens(path)  # type: ignore[attr-defined]
+        found = _asked(name, path)
         if found is not None:
             return {"name": name, **found}
     if not Path(path).exists():
-        raise SparsightError(f"there is no file or folder {path!r}; {did_you_mean(path, ['digits'])}")
+        themselves = [name for name in names("source") if _asked(name, name) == {}]
+        raise SparsightError(f"there is no file or folder {path!r}; {did_you_mean(path, themselves)}")
     raise SparsightError(
         f"nothing reads {path!r}: give .npy, .npz, .csv, .safetensors, MNIST's idx, or a folder of pictures"
     )
+
+
+def _asked(name: str, path: str) -> dict[str, Any] | None:
+    """What a source answers to a path; one that is a plain function opens nothing."""
+    opens = getattr(factory("source", name), "opens", None)
+    return None if opens is None else opens(path)

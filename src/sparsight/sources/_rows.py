@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ from torch import Tensor
 from sparsight.core import Schema, Source
 from sparsight.errors import SparsightError
 
-BLOCK = 4096
-"""Rows that are read at once, so that many take no more memory than their result."""
+BLOCK = 2**22
+"""Values that are read at once, so that many rows take no more memory than their result."""
 
 
 class Rows(Source):
@@ -22,7 +23,11 @@ class Rows(Source):
     """Bytes are pixels: byte / 255."""
 
     def _hold(self, base: Any, schema: Schema, *, labels: Tensor | None = None, weight: Tensor | None = None) -> None:
-        """Keep `base [N, D]`: a tensor, a NumPy array (mapped or not) or a scipy CSR matrix."""
+        """Keep `base [N, ...]`: a tensor, a NumPy array (mapped or not) or a scipy CSR matrix. It is never copied.
+
+        Raises:
+            SparsightError: there are no rows or no columns, or not one label and one weight for each row.
+        """
         n = base.shape[0]
         if not n:
             raise SparsightError(f"{self._what()} holds 0 samples: there is nothing to train on")
@@ -41,43 +46,73 @@ class Rows(Source):
         return self.base.shape[0] if self.order is None else len(self.order)
 
     def gather(self, ids: Tensor) -> Tensor:
-        ids = ids if self.order is None else self.order[ids]
-        rows = torch.empty(len(ids), self.base.shape[1])
-        for part, block in zip(ids.split(BLOCK), rows.split(BLOCK), strict=True):
-            block.copy_(self._read(part))
+        rows = torch.empty(len(ids), self.schema.n_inputs)
+        for part, block in zip(self._blocks(ids), rows.split(self._height), strict=True):
+            block.copy_(_floats(self._stored(part)).reshape(block.shape))
         return rows.div_(255) if self.pixels else rows
 
-    def _read(self, ids: Tensor) -> Tensor:
+    @property
+    def _height(self) -> int:
+        """Rows of a block."""
+        return max(1, BLOCK // self.schema.n_inputs)
+
+    def _blocks(self, ids: Tensor) -> Iterator[Tensor]:
+        """The rows of the base behind some samples, a block at a time."""
+        yield from (ids if self.order is None else self.order[ids]).split(self._height)
+
+    def _stored(self, ids: Tensor) -> Any:
         """Rows of the base as they are stored."""
         if isinstance(self.base, Tensor):
             return self.base.index_select(0, ids)
         if isinstance(self.base, np.memmap):
-            order = ids.argsort()  # in the order of the file, for the disk's sake
-            found = np.asarray(self.base[ids[order].numpy()], dtype=np.float32)
-            return torch.from_numpy(found)[order.argsort()]
-        picked = self.base[ids.numpy()]
-        picked = picked.toarray() if hasattr(picked, "toarray") else picked
-        return torch.from_numpy(np.asarray(picked, dtype=np.float32))
+            order = ids.argsort().numpy()  # in the order of the file, for the disk's sake
+            found = np.asarray(self.base[ids.numpy()[order]])
+            rows = np.empty_like(found)
+            rows[order] = found
+            return rows
+        return self.base[ids.numpy()]
 
     def labels(self) -> Tensor | None:
-        return self._picked(self._labels)
+        return self._labels
 
     def weights(self) -> Tensor | None:
-        return self._picked(self._weight)
-
-    def _picked(self, column: Tensor | None) -> Tensor | None:
-        return column if column is None or self.order is None else column[self.order]
+        return self._weight
 
     def take(self, ids: Tensor) -> Source:
         part = copy.copy(self)
         part.order = ids if self.order is None else self.order[ids]
+        # picked here, since training asks for the weights of every batch
+        part._labels = None if self._labels is None else self._labels[ids]
+        part._weight = None if self._weight is None else self._weight[ids]
         return part
 
     def fingerprint(self) -> str:
-        hasher = hashlib.sha256(f"{len(self)} {self.schema.n_inputs}".encode())
-        for ids in torch.arange(len(self)).split(4096):
-            hasher.update(self.gather(ids).numpy().tobytes())
+        """SHA-256 of the type, the shape and the stored bytes of the samples, and of their weights."""
+        kind = str(self.base.dtype).removeprefix("torch.")
+        hasher = hashlib.sha256(f"{kind} {len(self)} {self.schema.shape or self.schema.n_inputs}".encode())
+        for ids in self._blocks(torch.arange(len(self))):
+            for part in _bytes(self._stored(ids)):
+                hasher.update(part)
         weights = self.weights()
         if weights is not None:
             hasher.update(weights.numpy().tobytes())
         return hasher.hexdigest()
+
+
+def _floats(stored: Any) -> Tensor:
+    """Stored rows as a tensor that can be copied into one of float32."""
+    if isinstance(stored, Tensor):
+        return stored
+    dense = stored.toarray() if hasattr(stored, "toarray") else stored
+    with np.errstate(over="ignore"):  # beyond float32 is infinite, which the trainer refuses with the sample's number
+        return torch.from_numpy(np.asarray(dense, dtype=np.float32))
+
+
+def _bytes(stored: Any) -> Iterator[bytes]:
+    if isinstance(stored, Tensor):
+        yield stored.contiguous().view(torch.uint8).numpy().tobytes()
+    elif hasattr(stored, "indptr"):
+        for part in (stored.indptr, stored.indices, stored.data):
+            yield part.tobytes()
+    else:
+        yield stored.tobytes()

@@ -1,6 +1,7 @@
 """MNIST's own file layout."""
 
 import gzip
+import math
 import zlib
 from pathlib import Path
 
@@ -22,6 +23,8 @@ def read_idx(path: Path, rank: int) -> np.ndarray:
     if not path.is_file():
         raise SparsightError(f"there is no file {str(path)!r}")
     content = path.read_bytes()
+    if not content:
+        raise SparsightError(f"{str(path)!r} is empty")
     if content[:2] == b"\x1f\x8b":
         try:
             content = gzip.decompress(content)
@@ -30,7 +33,7 @@ def read_idx(path: Path, rank: int) -> np.ndarray:
     if len(content) < 4 + 4 * rank or content[:4] != bytes([0, 0, 8, rank]):
         raise SparsightError(f"{str(path)!r} is no IDX file of bytes with {rank} dimensions")
     shape = [int(n) for n in np.frombuffer(content, ">u4", rank, 4)]
-    wanted, found = int(np.prod(shape)), len(content) - 4 - 4 * rank
+    wanted, found = math.prod(shape), len(content) - 4 - 4 * rank
     if found != wanted:
         raise SparsightError(f"{str(path)!r} says it holds {wanted} bytes and holds {found}: it is cut off or damaged")
     return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
@@ -70,10 +73,11 @@ class Idx(Rows):
         name = self.path.name
         for old, new in zip(change[::2], change[1::2], strict=True):
             name = name.replace(old, new)
-        for path in (self.path.with_name(name), self.path.with_name(name.removesuffix(".gz"))):
-            if path != self.path and path.is_file():
-                return path
-        return None
+        if name == self.path.name:  # else the same file, packed or not, would pass for its own sibling
+            return None
+        plain = name.removesuffix(".gz")
+        beside = (self.path.with_name(n) for n in (name, plain, f"{plain}.gz"))
+        return next((path for path in beside if path.is_file()), None)
 
     @classmethod
     def opens(cls, path: str) -> dict[str, str] | None:
@@ -81,7 +85,7 @@ class Idx(Rows):
         if place.is_dir():
             found = [file for file in sorted(place.glob("train*idx3*")) if file.is_file()]
             return {"path": str(found[0])} if found else None
-        return {"path": path} if "idx3" in place.name else None
+        return {"path": path} if "idx3" in place.name and place.is_file() else None
 
     def test_part(self) -> Source | None:
         path = self._sibling("train", "t10k")

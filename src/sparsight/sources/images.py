@@ -18,7 +18,11 @@ SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
 def pictures_in(folder: Path) -> list[Path]:
     """The files of pictures in a folder and its sub-folders, sorted."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    return sorted(filter(_is_picture, folder.rglob("*")))
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and path.is_file()
 
 
 @register("source", "images")
@@ -69,6 +73,9 @@ class Images(Rows):
     def _open(file: Path, size: list[int] | None, grey: bool) -> np.ndarray:
         try:
             with Image.open(file) as picture:
+                if picture.mode.startswith(("I", "F")):  # Pillow would cut everything above 255 off
+                    raise SparsightError(f"the picture {str(file)!r} has more than 8 bits per pixel: convert it to 8")
+                picture = picture.convert("RGBA") if "transparency" in picture.info else picture
                 picture = picture.convert("L" if grey else "RGB")
                 return np.asarray(picture if size is None else picture.resize((size[1], size[0])))
         except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
@@ -77,7 +84,7 @@ class Images(Rows):
     @classmethod
     def opens(cls, path: str) -> dict[str, str] | None:
         folder = Path(path)
-        return {"path": path} if folder.is_dir() and pictures_in(folder) else None
+        return {"path": path} if folder.is_dir() and any(map(_is_picture, folder.rglob("*"))) else None
 
 
 def _size(picture: np.ndarray) -> str:

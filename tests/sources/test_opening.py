@@ -1,0 +1,63 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+from test_idx import write_mnist
+from test_images import write_pictures
+
+from sparsight.errors import SparsightError
+from sparsight.sources import open_source
+from sparsight.spec import build
+
+TABLE = np.ones((3, 2), np.float32)
+
+
+def test_the_digits_open_by_their_name() -> None:
+    assert open_source("digits") == {"name": "digits"}
+
+
+def test_every_kind_of_file_finds_its_source(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", TABLE)
+    np.savez(tmp_path / "x.npz", a=TABLE)
+    save_file({"a": TABLE}, tmp_path / "x.safetensors")
+    (tmp_path / "x.CSV").write_text("1,2\n3,4\n")
+    for name in ("x.npy", "x.npz", "x.safetensors", "x.CSV"):
+        path = str(tmp_path / name)
+        assert open_source(path) == {"name": "arrays", "path": path}
+        assert build("source", open_source(path)).schema.n_inputs == 2
+
+
+def test_mnists_folder_opens_its_training_images(tmp_path: Path) -> None:
+    wanted = {"name": "idx", "path": str(write_mnist(tmp_path) / "train-images-idx3-ubyte.gz")}
+    assert open_source(str(tmp_path)) == wanted
+    assert open_source(wanted["path"]) == wanted
+    write_pictures(tmp_path / "samples")
+    assert open_source(str(tmp_path)) == wanted, "pictures beside MNIST's files change nothing"
+
+
+def test_a_folder_of_pictures_opens_as_one(tmp_path: Path) -> None:
+    path = str(write_pictures(tmp_path))
+    assert open_source(path) == {"name": "images", "path": path}
+
+
+@pytest.mark.parametrize("name", ["x", "x.npy", "x.csv", "x-idx3-ubyte"])
+def test_what_is_not_there_is_said_whatever_its_name(name: str, tmp_path: Path) -> None:
+    path = str(tmp_path / name)
+    with pytest.raises(SparsightError) as caught:
+        open_source(path)
+    assert str(caught.value).startswith(f"there is no file or folder {path!r}")
+
+
+def test_a_misspelt_name_is_answered_with_what_was_meant() -> None:
+    with pytest.raises(SparsightError, match="there is no file or folder 'digit'; did you mean 'digits'"):
+        open_source("digit")
+
+
+def test_what_nothing_reads_is_answered_with_what_can_be_read(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text(json.dumps({}))
+    (tmp_path / "folder.npy").mkdir()
+    for name in ("x.json", "folder.npy"):
+        with pytest.raises(SparsightError, match=r"nothing reads .*: give \.npy, \.npz, \.csv, \.safetensors"):
+            open_source(str(tmp_path / name))

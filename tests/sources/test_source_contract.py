@@ -1,0 +1,167 @@
+"""What every registered source must do. A new source needs an example here; that is all."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from test_idx import write_idx
+from test_images import write_pictures
+
+from sparsight.core import Example, Source
+from sparsight.distributed import World
+from sparsight.errors import SparsightError
+from sparsight.spec import build, names
+
+N = 30
+
+
+def pictures(changed: bool) -> np.ndarray:
+    bytes_ = np.random.default_rng(0).integers(0, 256, (N, 5, 6), dtype=np.uint8)
+    bytes_[20, 4, 5] ^= changed
+    return bytes_
+
+
+def arrays(folder: Path, changed: bool) -> Source:
+    return build("source", "arrays", data=pictures(changed), weight=np.arange(N) + 1, labels=np.arange(N) % 3)
+
+
+def digits(folder: Path, changed: bool) -> Source:
+    return build("source", "digits").take(torch.tensor([*range(N - 1), 50 if changed else N - 1]))
+
+
+def idx(folder: Path, changed: bool) -> Source:
+    write_idx(folder / "labels-idx1-ubyte", np.arange(N) % 4)
+    return build("source", {"name": "idx", "path": str(write_idx(folder / "images-idx3-ubyte", pictures(changed)))})
+
+
+def images(folder: Path, changed: bool) -> Source:
+    return build("source", {"name": "images", "path": str(write_pictures(folder, pictures(changed)))})
+
+
+EXAMPLES: dict[str, Callable[[Path, bool], Source]] = {
+    "arrays": arrays,
+    "digits": digits,
+    "idx": idx,
+    "images": images,
+}
+"""For each source how to make one of 30 samples, all different, or the same with one value changed."""
+
+
+@pytest.fixture(params=names("source"))
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[bool], Source]:
+    assert request.param in EXAMPLES, f"the source {request.param!r} has no example here: add one"
+    return lambda changed: EXAMPLES[request.param](tmp_path, changed)
+
+
+@pytest.fixture
+def source(make: Callable[[bool], Source]) -> Source:
+    return make(False)
+
+
+def all_of(source: Source) -> torch.Tensor:
+    return source.gather(torch.arange(len(source)))
+
+
+def first(source: Source, steps: int, size: int = 8, seed: int = 0, start: int = 0) -> list[torch.Tensor]:
+    stream = source.batches(size, seed, start)
+    return [next(stream).inputs for _ in range(steps)]
+
+
+def test_the_example_has_samples_that_differ(source: Source) -> None:
+    assert len(source) == N
+    assert len(all_of(source).unique(dim=0)) == N
+
+
+def test_batches_are_a_function_of_seed_and_step(source: Source) -> None:
+    for at_once, later in zip(first(source, 8)[5:], first(source, 3, start=5), strict=True):
+        assert torch.equal(at_once, later)
+    assert not torch.equal(first(source, 1)[0], first(source, 1, seed=1)[0])
+
+
+def test_each_epoch_sees_every_sample_once_in_a_new_order(source: Source) -> None:
+    stream = source.batches(8, 0)
+    epochs = torch.cat([next(stream).ids for _ in range(15)]).split(N)  # 120 samples, four epochs
+    for epoch in epochs:
+        assert epoch.sort().values.tolist() == list(range(N))
+    assert not torch.equal(epochs[0], epochs[1])
+
+
+def test_two_processes_together_have_the_rows_of_one(source: Source) -> None:
+    shares = [source.batches(8, 0, world=World(rank, 2)) for rank in (0, 1)]
+    for whole in first(source, 5):
+        parts = [next(share) for share in shares]
+        together = torch.empty_like(whole)
+        for part in parts:
+            together[part.positions] = part.inputs
+        assert torch.equal(together, whole)
+        assert [part.size for part in parts] == [8, 8]
+    with pytest.raises(SparsightError, match="a batch of 8 cannot be shared by 3 processes"):
+        next(source.batches(8, 0, world=World(0, 3)))
+
+
+def test_a_split_is_disjoint_and_complete(source: Source) -> None:
+    kept, held = source.split(0.2, 0)
+    assert held is not None
+    assert (len(kept), len(held)) == (24, 6)
+    both = torch.cat([all_of(kept), all_of(held)])
+    assert torch.equal(both.unique(dim=0), all_of(source).unique(dim=0))
+    again, other = source.split(0.2, 0)[1], source.split(0.2, 1)[1]
+    assert again is not None and other is not None
+    assert torch.equal(all_of(again), all_of(held))
+    assert not torch.equal(all_of(other), all_of(held))
+    assert source.split(0.0, 0) == (source, None)
+
+
+def test_a_part_keeps_rows_labels_and_weights_together(source: Source) -> None:
+    ids = torch.tensor([7, 3, 20])
+    part = source.take(torch.tensor([3, 20, 7])).take(torch.tensor([2, 0, 1]))
+    assert torch.equal(all_of(part), source.gather(ids))
+    for whole, some in ((source.labels(), part.labels()), (source.weights(), part.weights())):
+        if whole is None:
+            assert some is None
+        else:
+            assert some is not None and torch.equal(some, whole[ids])
+    assert len(source) == N, "the whole is as it was"
+
+
+def test_a_batch_has_the_weights_of_its_rows(source: Source) -> None:
+    weights, batch = source.weights(), next(source.batches(8, 0))
+    if weights is None:
+        assert batch.weight is None
+    else:
+        assert float(weights.mean()) == pytest.approx(1)
+        assert batch.weight is not None and torch.equal(batch.weight, weights[batch.ids])
+
+
+def test_rows_are_float32_and_as_wide_as_the_schema_says(source: Source) -> None:
+    found = source.gather(torch.tensor([1, 2, 1]))
+    assert found.dtype == torch.float32
+    assert found.shape == (3, source.schema.n_inputs)
+    assert torch.equal(found[0], found[2])
+    assert source.gather(torch.tensor([], dtype=torch.int64)).shape == (0, source.schema.n_inputs)
+
+
+def test_what_is_done_to_gathered_rows_does_not_reach_the_data(source: Source) -> None:
+    before = all_of(source)
+    source.gather(torch.arange(N)).fill_(7)
+    assert torch.equal(all_of(source), before)
+
+
+def test_the_fingerprint_is_that_of_the_samples(make: Callable[[bool], Source], source: Source) -> None:
+    fingerprint = source.fingerprint()
+    assert len(fingerprint) == 64
+    assert make(False).fingerprint() == fingerprint
+    assert source.take(torch.arange(N)).fingerprint() == fingerprint
+    assert source.take(torch.arange(N).flip(0)).fingerprint() != fingerprint
+    assert source.take(torch.arange(N - 1)).fingerprint() != fingerprint
+    assert make(True).fingerprint() != fingerprint
+
+
+def test_a_sample_can_be_looked_at(source: Source) -> None:
+    example, labels, classes = source.show(4), source.labels(), source.schema.classes
+    assert isinstance(example, Example)
+    np.testing.assert_array_equal(example.values, source.gather(torch.tensor([4]))[0].numpy())
+    assert example.shape == source.schema.shape
+    assert example.label == (None if labels is None or classes is None else classes[int(labels[4])])
