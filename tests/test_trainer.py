@@ -132,6 +132,21 @@ def test_weight_decay_never_touches_a_bias() -> None:
         assert found == (None, None)
 
 
+def test_smoothness_is_blind_to_length_and_does_not_reward_weight_where_inputs_never_vary() -> None:
+    data = samples()
+    data[:, 8:] = 0.5  # the lower half of the pictures
+    job = toy_job("topk", build("source", "arrays", data=data, shape=[4, 4]), terms={"smoothness": {"of": "encoder"}})
+    term = job.trainer.terms["smoothness"]
+    assert isinstance(term, StatisticTerm)
+    with torch.no_grad():
+        job.sae.W_enc[:, 8:] = 0
+        plain = float(term.value(None, job.sae))
+        job.sae.W_enc.mul_(3)
+        assert float(term.value(None, job.sae)) == pytest.approx(plain, rel=1e-5)
+        job.sae.W_enc[:, 8:] = 50.0
+        assert float(term.value(None, job.sae)) > plain
+
+
 def test_decoder_rows_stay_of_length_one() -> None:
     job = toy_job("topk", train={"epochs": 1.0})
     job.trainer.fit(job.source)

@@ -131,7 +131,7 @@ class Trainer:
         self.last: dict[str, Any] = {}
 
     def _keep(self, note: str | None) -> bool:
-        if note is not None:
+        if note is not None and note not in self.notes:
             self.notes.append(note)
         return note is None
 

@@ -1,6 +1,7 @@
 """Neighbouring pixels of a filter are alike."""
 
 from torch import Tensor
+from torch.nn import functional
 
 from sparsight.core import SAE, Facts, StatisticTerm
 from sparsight.core.parts import Part
@@ -12,11 +13,15 @@ TINY = 1e-12
 
 @register("term", "smoothness")
 class Smoothness(StatisticTerm):
-    """Σ_j Σ_pq (w_jp − w_jq)² / ‖w_j‖² over features j and neighbouring pixels p, q, where samples are pictures.
+    """Σ_j Σ_pq (w_jp − w_jq)² / ‖w_j‖²_v over features j and neighbouring pixels p, q, where samples are pictures.
 
-    Neighbours are those to the right and below, channel by channel. The roughness is that of a filter's direction: it
-    is blind to its length, so filters of features that rarely fire are not shrunk until they fire no more. Where the
-    source has no geometry the term is left out, and the run says so.
+    Neighbours are those beside and below, channel by channel; outside the picture a filter is 0. The roughness is that
+    of a filter's direction: it is blind to its length, so filters of features that rarely fire are not shrunk until
+    they fire no more. Decoder rows have their own length. That of encoder filters is measured where inputs vary,
+    ‖w‖²_v = Σ_p v_p w_p² with v_p the variance of input p over the mean of all: else pixels that never vary, which
+    nothing else holds, would grow into something large and smooth.
+
+    Where the source has no geometry the term is left out, and the run says so.
     """
 
     needs: frozenset[Part] = frozenset({"weights"})
@@ -26,10 +31,12 @@ class Smoothness(StatisticTerm):
         self.weight, self.warmup = weight, warmup
         self.of: Of = of
         self.moves = MOVES[of]
+        self.varies: Tensor | None = None  # [D]
 
     def check(self, sae: SAE, facts: Facts) -> str | None:
         if facts.schema.shape is None:
             return "smoothness is left out: these samples are no pictures (declare a shape if they are)"
+        self.varies = (facts.variance / facts.variance.mean().clamp_min(TINY)).to(sae.b_dec)
         return None
 
     def value(self, statistic: Tensor | None, sae: SAE) -> Tensor:
@@ -38,7 +45,10 @@ class Smoothness(StatisticTerm):
             return sae.W_dec.new_zeros(())
         total = sae.W_dec.new_zeros(())
         for weight in chosen(self.of, sae):
-            picture = weight.unflatten(1, shape)  # [F, H, W, ...]
+            picture = functional.pad(weight.unflatten(1, (*shape[:2], -1)), (0, 0, 1, 1, 1, 1))  # [F, H + 2, W + 2, C]
             rough = sum(picture.diff(dim=dim).square().flatten(1).sum(1) for dim in (1, 2))
-            total = total + (rough / weight.square().sum(1).clamp_min(TINY)).sum()
+            length = weight.square().sum(1)
+            if self.varies is not None and weight is not sae.W_dec:
+                length = weight.square() @ self.varies.to(weight)
+            total = total + (rough / length.clamp_min(TINY)).sum()
         return total
