@@ -21,9 +21,9 @@ from sparsight.core import SAE, Source
 from sparsight.job import Recipe, prepare
 from sparsight.meters.gabor import fit_gabor
 from sparsight.meters.probe import probe_error
+from sparsight.meters.quality import measure_quality
 from sparsight.meters.shape import elongation, moran, participation_ratio
 from sparsight.spec import build, override
-from sparsight.trainer import measure_quality
 
 SHAPE = (28, 28)
 

@@ -15,9 +15,9 @@ from toys import F, dictionary, samples, toy_job, toy_source
 from sparsight.core import SAE, Batch, Chain, Logged, Preprocess, SampleTerm, Schema, StatisticTerm, Term
 from sparsight.errors import SparsightError
 from sparsight.job import Job, digest
+from sparsight.meters.quality import evaluate
 from sparsight.run import Run
 from sparsight.spec import build, describe, kinds, knobs, names, schema
-from sparsight.trainer import evaluate
 
 ARCHITECTURES = names("architecture")
 TERMS = names("term")

@@ -16,8 +16,8 @@ from toys import samples, toy_job
 from sparsight import recipes, spec
 from sparsight.core import SAE, SampleTerm
 from sparsight.job import Recipe, all_terms, digest
+from sparsight.meters.quality import evaluate
 from sparsight.sources import open_source
-from sparsight.trainer import evaluate
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -13,10 +13,11 @@ from toys import D, F, samples, toy_job, toy_source
 from sparsight.core import Logged, SampleTerm, StatisticTerm
 from sparsight.errors import SparsightError
 from sparsight.job import Recipe, digest, prepare
-from sparsight.meters.quality import Quality
+from sparsight.meters.quality import Quality, evaluate, measure_quality
+from sparsight.optimise import TrainConfig
 from sparsight.run import Run
 from sparsight.spec import build
-from sparsight.trainer import NonFiniteLossError, TrainConfig, evaluate, measure_quality
+from sparsight.trainer import NonFiniteLossError
 
 
 class Watch:

@@ -23,8 +23,8 @@ from sparsight.core import SAE, Architecture, Codes, SampleTerm, Source, Statist
 from sparsight.devices import choose_device
 from sparsight.errors import SparsightError
 from sparsight.job import Job, Recipe, prepare, refuse_non_finite
+from sparsight.meters.quality import measure_quality
 from sparsight.spec import build, describe
-from sparsight.trainer import measure_quality
 
 CHUNK = 4096
 KEPT = 1000

@@ -20,10 +20,12 @@ from sparsight.core import SAE, Architecture, Facts, Observer, Output, Source, T
 from sparsight.core.sampling import shuffled
 from sparsight.errors import SparsightError
 from sparsight.meters.moments import Moments
+from sparsight.meters.quality import measure_quality
 from sparsight.meters.shape import elongation, moran, participation_ratio
+from sparsight.optimise import TrainConfig
 from sparsight.run import Run
 from sparsight.spec import build, describe, explain
-from sparsight.trainer import TrainConfig, Trainer, measure_quality
+from sparsight.trainer import Trainer
 
 _INITIAL = 6
 

@@ -6,11 +6,9 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import Annotated, Any, Literal, cast
+from typing import Any, cast
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from sparsight.core import (
@@ -30,49 +28,12 @@ from sparsight.core import (
 )  # fmt: skip
 from sparsight.distributed import World
 from sparsight.errors import SparsightError
-from sparsight.meters.quality import Quality
+from sparsight.meters.quality import evaluate
+from sparsight.optimise import TrainConfig, make_optimizer
 from sparsight.run import Run
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(ge=1)]
 DEAD_EVERY = 8
 """Steps between two looks at which features are dead."""
-
-
-class TrainConfig(BaseModel):
-    """How a model is trained. Shares are of the whole training, 0 to 1."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    epochs: Annotated[float, Field(gt=0)] = 30.0
-    batch_size: Positive | Literal["all"] = 256
-    micro_batch_size: Positive | None = None
-    """Samples that go through the model at once; the gradients of a batch are summed up, and equal."""
-    optimizer: Literal["adam", "sgd", "lbfgs"] = "adam"
-    lr: Annotated[float, Field(gt=0)] = 3e-3
-    betas: Annotated[list[float], Field(min_length=2, max_length=2)] = [0.9, 0.999]
-    """Of Adam."""
-    momentum: Share = 0.0
-    """Of SGD."""
-    iterations: Positive = 10
-    """Of L-BFGS, in each step."""
-    warmup: Share = 0.0
-    """The learning rate rises linearly over this share,"""
-    decay: Share = 0.4
-    """and falls linearly to 0 over this share, the last."""
-    clip: Annotated[float, Field(gt=0)] | None = None
-    """The largest norm that the gradient may have."""
-    dead_after: Positive = 7_680
-    """Samples without firing after which a feature is dead."""
-    hold_out: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """The share of the samples that are measured, and never trained on."""
-    patience: Positive | None = None
-    """Evaluations without improvement on held-out samples after which training stops, at the best weights."""
-    evaluate_every: Positive | None = None
-    """Steps between evaluations on held-out samples; None: an epoch."""
-    log_every: Positive = 50
-    checkpoint_every: Positive | None = None
-    """Steps between checkpoints; None: an epoch, and at most 1,000."""
 
 
 class NonFiniteLossError(SparsightError):
@@ -121,7 +82,7 @@ class Trainer:
         self.needs = frozenset().union(*(term.needs for term in self.terms.values()))
         self.batch_size = facts.batch_size
         self.steps = max(1, math.ceil(config.epochs * facts.n_samples / self.batch_size))
-        self.optimizer = _optimizer(sae, config)
+        self.optimizer = make_optimizer(sae, config)
         self.number = 0
         self.idle = torch.zeros(sae.n_latents, dtype=torch.long, device=self.device)
         self.dead: Tensor | None = None
@@ -415,45 +376,6 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.idle, self.dead = state["idle"], state["dead"]
         self.averages, self.best = dict(state["averages"]), dict(state["best"])
-
-
-def evaluate(sae: SAE, source: Source) -> dict[str, float]:
-    """The quality of a model on all samples of a source."""
-    return measure_quality(sae, source).result()
-
-
-@torch.no_grad()
-def measure_quality(sae: SAE, source: Source, *, raw: bool = False) -> Quality:
-    """The quality of a model, and of each feature: without noise and in evaluation mode.
-
-    Args:
-        sae: the model.
-        source: held-out samples.
-        raw: measure errors in the units of the data, in place of the model's.
-    """
-    training = sae.training
-    sae.eval()
-    quality = Quality()
-    for batch in source.chunks():
-        inputs = batch.inputs.to(sae.b_dec)
-        x = sae.preprocess(inputs)
-        weight = batch.weight
-        step = sae.run(x, x, weight=None if weight is None else weight.to(x))
-        if raw:
-            step = replace(step, target=inputs, recon=sae.preprocess.inverse(step.recon))
-        quality.update(step)
-    sae.train(training)
-    return quality
-
-
-def _optimizer(sae: SAE, config: TrainConfig) -> torch.optim.Optimizer:
-    parameters = list(sae.parameters())
-    if config.optimizer == "adam":
-        fused = all(p.is_floating_point() for p in parameters)
-        return torch.optim.Adam(parameters, lr=config.lr, betas=(config.betas[0], config.betas[1]), fused=fused)
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=config.lr, momentum=config.momentum)
-    return torch.optim.LBFGS(parameters, lr=config.lr, max_iter=config.iterations, line_search_fn="strong_wolfe")
 
 
 @contextmanager

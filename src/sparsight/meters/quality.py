@@ -1,12 +1,13 @@
 """How well a model rebuilds samples, and how sparsely."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sparsight.core import Step
+from sparsight.core import SAE, Source, Step
 from sparsight.errors import SparsightError
 from sparsight.meters.moments import Moments, precise
 
@@ -129,3 +130,32 @@ class Quality:
             "error": 0.5 * self.squares / self.weight,
             "cosine": self.cosines / self.weight,
         }
+
+
+def evaluate(sae: SAE, source: Source) -> dict[str, float]:
+    """The quality of a model on all samples of a source."""
+    return measure_quality(sae, source).result()
+
+
+@torch.no_grad()
+def measure_quality(sae: SAE, source: Source, *, raw: bool = False) -> Quality:
+    """The quality of a model, and of each feature: without noise and in evaluation mode.
+
+    Args:
+        sae: the model.
+        source: held-out samples.
+        raw: measure errors in the units of the data, in place of the model's.
+    """
+    training = sae.training
+    sae.eval()
+    quality = Quality()
+    for batch in source.chunks():
+        inputs = batch.inputs.to(sae.b_dec)
+        x = sae.preprocess(inputs)
+        weight = batch.weight
+        step = sae.run(x, x, weight=None if weight is None else weight.to(x))
+        if raw:
+            step = replace(step, target=inputs, recon=sae.preprocess.inverse(step.recon))
+        quality.update(step)
+    sae.train(training)
+    return quality

@@ -1,0 +1,58 @@
+"""How a model is trained: the configuration, and the optimiser that it asks for."""
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+from sparsight.core import SAE
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class TrainConfig(BaseModel):
+    """How a model is trained. Shares are of the whole training, 0 to 1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    epochs: Annotated[float, Field(gt=0)] = 30.0
+    batch_size: Positive | Literal["all"] = 256
+    micro_batch_size: Positive | None = None
+    """Samples that go through the model at once; the gradients of a batch are summed up, and equal."""
+    optimizer: Literal["adam", "sgd", "lbfgs"] = "adam"
+    lr: Annotated[float, Field(gt=0)] = 3e-3
+    betas: Annotated[list[float], Field(min_length=2, max_length=2)] = [0.9, 0.999]
+    """Of Adam."""
+    momentum: Share = 0.0
+    """Of SGD."""
+    iterations: Positive = 10
+    """Of L-BFGS, in each step."""
+    warmup: Share = 0.0
+    """The learning rate rises linearly over this share,"""
+    decay: Share = 0.4
+    """and falls linearly to 0 over this share, the last."""
+    clip: Annotated[float, Field(gt=0)] | None = None
+    """The largest norm that the gradient may have."""
+    dead_after: Positive = 7_680
+    """Samples without firing after which a feature is dead."""
+    hold_out: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The share of the samples that are measured, and never trained on."""
+    patience: Positive | None = None
+    """Evaluations without improvement on held-out samples after which training stops, at the best weights."""
+    evaluate_every: Positive | None = None
+    """Steps between evaluations on held-out samples; None: an epoch."""
+    log_every: Positive = 50
+    checkpoint_every: Positive | None = None
+    """Steps between checkpoints; None: an epoch, and at most 1,000."""
+
+
+def make_optimizer(sae: SAE, config: TrainConfig) -> torch.optim.Optimizer:
+    """Adam (fused), SGD with momentum, or L-BFGS with a strong Wolfe line search, over all parameters."""
+    parameters = list(sae.parameters())
+    if config.optimizer == "adam":
+        fused = all(p.is_floating_point() for p in parameters)
+        return torch.optim.Adam(parameters, lr=config.lr, betas=(config.betas[0], config.betas[1]), fused=fused)
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(parameters, lr=config.lr, momentum=config.momentum)
+    return torch.optim.LBFGS(parameters, lr=config.lr, max_iter=config.iterations, line_search_fn="strong_wolfe")
