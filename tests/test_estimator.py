@@ -1,4 +1,6 @@
 import pickle
+import signal
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -14,10 +16,12 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from sparsight import recipes
 from sparsight.architectures.topk import topk
 from sparsight.errors import SparsightError
 from sparsight.estimator import SparseAutoencoder
 from sparsight.job import digest
+from sparsight.trainer import Trainer
 
 DIGITS: Any = load_digits()
 X, y = DIGITS.data[:400].astype(np.float32), DIGITS.target[:400]
@@ -37,10 +41,17 @@ def test_it_passes_every_check_of_scikit_learn(estimator: Any, check: Any) -> No
     check(estimator)
 
 
-def test_it_learns_digits_of_8_by_8() -> None:
-    estimator = small(n_components=64, shape=None, max_epochs=None).fit(X)
-    assert estimator.score(X) > 0.8
-    assert np.count_nonzero(estimator.transform(X), axis=1).max() <= 8
+@pytest.mark.parametrize(
+    ("shape", "least"),
+    [
+        (None, 0.75),
+        ((8, 8), 0.55),  # shifts by a pixel and smooth filters are much to ask of 8 by 8 pixels: either costs .1
+    ],
+)
+def test_it_explains_digits_that_it_was_not_trained_on(shape: tuple[int, int] | None, least: float) -> None:
+    estimator = SparseAutoencoder(64, shape=shape, random_state=0).fit(DIGITS.data[:1437])
+    assert estimator.score(DIGITS.data[1437:]) > least
+    assert np.count_nonzero(estimator.transform(DIGITS.data[1437:]), axis=1).max() <= 8
 
 
 def test_the_score_is_the_explained_variance_in_the_units_of_the_data(fitted: SparseAutoencoder) -> None:
@@ -60,6 +71,16 @@ def test_components_are_what_a_code_adds_to_the_data(fitted: SparseAutoencoder) 
     one[0, 5] = 2.0
     added = fitted.inverse_transform(one) - fitted.inverse_transform(nothing)
     np.testing.assert_allclose(added[0], 2 * fitted.components_[5], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["components_", "encoder_components_", "encoder_bias_", "decoder_bias_"])
+def test_what_was_read_stays_as_it_was_when_training_goes_on(name: str) -> None:
+    estimator = SparseAutoencoder(20, recipe="ufldl", max_epochs=1, random_state=0).fit(X / 16)
+    read = getattr(estimator, name)
+    before = read.copy()
+    estimator.partial_fit(X / 16)
+    np.testing.assert_array_equal(read, before)
+    assert not np.array_equal(getattr(estimator, name), before)
 
 
 def test_sparse_and_dense_codes_and_data_are_the_same(fitted: SparseAutoencoder) -> None:
@@ -120,6 +141,55 @@ def test_partial_fit_learns_at_a_constant_rate() -> None:
     assert rates == {2e-3}
 
 
+def test_partial_fit_takes_a_step_for_every_batch_whatever_came_before() -> None:
+    estimator = small(batch_size=50)
+    steps = [estimator.partial_fit(X[:n])._trainer.number for n in (10, 200, 120)]
+    assert steps == [1, 1 + 4, 1 + 4 + 3]
+    assert small(batch_size=50).fit(X[:20]).partial_fit(X)._trainer.batch_size == 50
+    whole = SparseAutoencoder(20, recipe="ufldl", random_state=0)
+    assert [whole.partial_fit(X[:n] / 16)._trainer.number for n in (50, 200)] == [1, 2]
+
+
+def test_rows_without_weight_are_not_there_in_partial_fit() -> None:
+    weight = np.arange(len(X)) < 300
+    weighted = small().partial_fit(X, sample_weight=weight.astype(float))
+    assert digest(weighted.sae_) == digest(small().partial_fit(X[:300], sample_weight=np.ones(300)).sae_)
+    with pytest.raises(ValueError, match="Negative values"):
+        weighted.partial_fit(X, sample_weight=-np.ones(len(X)))
+
+
+def test_ctrl_c_goes_through_and_what_was_learned_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = Trainer.step
+
+    def pressed(self: Trainer, *args: Any, **given: Any) -> None:
+        step(self, *args, **given)
+        if self.number == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Trainer, "step", pressed)
+    estimator = small()
+    with pytest.raises(KeyboardInterrupt):
+        estimator.fit(X)
+    assert estimator._trainer.number == 3
+    assert estimator.transform(X).shape == (400, 32)
+
+
+def test_a_grid_search_takes_the_numbers_of_numpy() -> None:
+    grid = {
+        "batch_size": np.array([64, 128]),
+        "learning_rate": np.array([1e-3], np.float32),
+        "n_components": [np.int64(8)],
+    }
+    search = GridSearchCV(cast(Any, small(max_epochs=2)), grid, cv=2, error_score=cast(Any, "raise")).fit(X)
+    assert search.best_params_["batch_size"] in (64, 128)
+
+
+def test_a_recipe_is_a_name_a_file_or_a_mapping() -> None:
+    path = Path(recipes.__file__).parent / "strokes.toml"
+    found = {digest(small(recipe=r).fit(X).sae_) for r in ("strokes", str(path), path, recipes.read("strokes"))}
+    assert len(found) == 1
+
+
 def test_there_is_no_noise_outside_training() -> None:
     estimator = small(recipe="ksparse", architecture_params={"k": 5, "k_start": 10}, max_epochs=5).fit(X / 16)
     np.testing.assert_array_equal(estimator.transform(X / 16), estimator.transform(X / 16))
@@ -145,6 +215,12 @@ def test_samples_look_like_the_data(fitted: SparseAutoencoder) -> None:
     assert np.abs(drawn.mean(0) - fitted.reconstruct(X).mean(0)).max() < 2
 
 
+def test_samples_come_from_all_of_sorted_data() -> None:
+    both = np.concatenate([np.tile(X, (3, 1)), 100 + X])
+    drawn = small(max_epochs=20).fit(both).sample(500, random_state=0)
+    assert drawn.mean() == pytest.approx(both.mean(), rel=0.1)
+
+
 def test_float64_is_computed_in_float64(fitted: SparseAutoencoder) -> None:
     assert fitted.transform(X.astype(np.float64)).dtype == np.float64
     assert fitted.transform(X).dtype == np.float32
@@ -157,6 +233,7 @@ def test_float64_is_computed_in_float64(fitted: SparseAutoencoder) -> None:
         ({"architecture": "topc"}, "unknown architecture 'topc'; did you mean 'topk'"),
         ({"architecture_params": {"k": 33}}, "k is 33 but there are only 32 features"),
         ({"architecture_params": {"kk": 3}}, "has no 'kk'; did you mean 'k'"),
+        ({"n_components": 2.7}, "n_latents should be a valid integer, got 2.7"),
         ({"shape": (5, 5)}, "has 64 columns, which cannot have the shape"),
         ({"device": "cudda"}, "the device 'cudda' cannot be used here"),
     ],
@@ -166,11 +243,15 @@ def test_a_mistake_is_one_sentence(given: dict[str, Any], said: str) -> None:
         small(**given).fit(X)
 
 
-def test_bad_rows_are_counted_and_named() -> None:
-    bad = X.copy()
+@pytest.mark.parametrize("n", [100, 400])  # fits into one batch, and does not
+@pytest.mark.parametrize("weight", [None, 0.0])
+def test_bad_rows_are_counted_and_named(n: int, weight: float | None) -> None:
+    bad = X[:n].copy()
     bad[[3, 7], 0] = np.nan
-    with pytest.raises(SparsightError, match=r"2 of 400 samples hold NaN or infinity \(samples 3, 7\)"):
-        small().fit(bad)
+    weights = None if weight is None else np.where(np.arange(n) < 3, weight, 1.0)
+    for learn in (small().fit, small().partial_fit):
+        with pytest.raises(SparsightError, match=rf"2 of {n} samples hold NaN or infinity \(samples 3, 7\)"):
+            learn(bad, sample_weight=weights)
 
 
 def test_codes_of_the_wrong_width_are_refused(fitted: SparseAutoencoder) -> None:

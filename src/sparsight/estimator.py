@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -28,7 +29,7 @@ from sparsight.spec import build, describe
 
 CHUNK = 4096
 KEPT = 1000
-"""How many samples' codes `sample` draws from."""
+"""How many samples' codes are kept for `sample` to draw from."""
 AT_LEAST = 500
 """Steps that `fit` makes where the recipe's epochs would be fewer, as they are in small data."""
 
@@ -68,7 +69,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self,
         n_components: int | None = None,
         *,
-        recipe: str | Mapping[str, Any] = "strokes",
+        recipe: str | Path | Mapping[str, Any] = "strokes",
         architecture: str | Architecture | None = None,
         architecture_params: Mapping[str, Any] | None = None,
         shape: Sequence[int] | None = None,
@@ -98,6 +99,9 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             X: samples.
             y: ignored.
             sample_weight: [N]. A weight of 2 is the sample twice; where all samples fit into one batch, exactly so.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C was pressed; what was learned until then is kept.
         """
         X = self._validated(X, reset=True, least=2)
         recipe = self._recipe(X.shape[1])
@@ -109,30 +113,36 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             train = recipe.train.model_copy(update={"epochs": float(epochs)})
             recipe = recipe.model_copy(update={"train": train})
         job = prepare(recipe, source, device=choose_device(self.device))
-        job.trainer.fit(job.source, held_out=job.held_out)
+        ended = job.trainer.fit(job.source, held_out=job.held_out)
         job.trainer.open_ended = True
         self.n_iter_ = max(1, round(job.trainer.number * job.trainer.batch_size / job.trainer.facts.n_samples))
-        return self._keep(job, X)
+        self._keep(job)
+        if ended == "interrupted":
+            raise KeyboardInterrupt  # the trainer only stopped; a grid search around this must stop too
+        return self
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Go on training with one pass over X in its own order, a step for every `batch_size` rows.
 
         The first call calibrates: preprocessing and start are fitted to its X, and stay, so let that X represent the
-        data. The learning rate is constant. After `fit` it goes on where that ended.
+        data. The learning rate is constant. After `fit` it goes on where that ended. Weights are divided by the mean of
+        those in the call, and `sample` draws from the codes of the last call.
         """
         first = not hasattr(self, "sae_")
         X = self._validated(X, reset=first, least=2 if first else 1)
+        source = self._source(X, sample_weight, 0)
         if first:
-            recipe = self._recipe(X.shape[1])
-            job = prepare(recipe, self._source(X, None, 0), device=choose_device(self.device), open_ended=True)
+            job = prepare(self._recipe(X.shape[1]), source, device=choose_device(self.device), open_ended=True)
             self.n_iter_ = 0
-            self._keep(job, X)
-        refuse_non_finite(source := self._rows_as_they_are(X, sample_weight))
-        for batch in source.chunks(self._trainer.batch_size):
-            self._trainer.step(replace(batch, step=self._trainer.number))
+            self._keep(job)
+        trainer = self._trainer
+        size = trainer.config.batch_size
+        trainer.batch_size = len(source) if size == "all" else min(size, len(source))  # of this call, not of the first
+        for batch in source.chunks(trainer.batch_size):
+            trainer.step(replace(batch, step=trainer.number))
         self.n_iter_ += 1
         self.sae_.eval()
-        self._publish(X)
+        self._publish(source)
         return self
 
     def transform(self, X: Any) -> Any:
@@ -238,7 +248,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         )
 
     def _recipe(self, width: int) -> Recipe:
-        asked = dict(recipes.read(self.recipe) if isinstance(self.recipe, str) else self.recipe)
+        asked = dict(self.recipe if isinstance(self.recipe, Mapping) else recipes.read(self.recipe))
         own = asked.get("architecture", {})
         own = {"name": own} if isinstance(own, str) else own
         chosen = self.architecture
@@ -247,14 +257,15 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         elif chosen is not None and chosen != own.get("name"):
             own = {"name": chosen}
         asked["architecture"] = {**own, **(self.architecture_params or {})}
-        asked["n_latents"] = width if self.n_components is None else int(self.n_components)
+        asked["n_latents"] = width if self.n_components is None else _plain(self.n_components)
         changes = {"epochs": self.max_epochs, "batch_size": self.batch_size, "lr": self.learning_rate}
-        asked["train"] = {**asked.get("train", {}), **{k: v for k, v in changes.items() if v is not None}}
+        asked["train"] = {**asked.get("train", {}), **{k: _plain(v) for k, v in changes.items() if v is not None}}
         asked["seed"] = int(check_random_state(self.random_state).randint(2**31 - 1))
         return Recipe.parse(asked)
 
     def _source(self, X: Any, sample_weight: Any, batch_size: int | Literal["all"]) -> Source:
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        refuse_non_finite(self._rows_as_they_are(X, None))  # while rows have the numbers that the user knows
         if batch_size == "all" or X.shape[0] <= batch_size:
             # equal samples become one with the sum of their weights, so that weights and repetitions are the same bits
             rows, inverse = np.unique(_dense(X), axis=0, return_inverse=True)
@@ -268,21 +279,29 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         shape = None if self.shape is None else [int(n) for n in self.shape]
         return build("source", {"name": "arrays", "shape": shape}, data=X, weight=weight)
 
-    def _keep(self, job: Job, X: Any) -> Self:
+    def _keep(self, job: Job) -> None:
         self.sae_, self._trainer, self.notes_ = job.sae, job.trainer, list(job.notes)
         self.sae_.eval()
-        self._publish(X)
-        return self
+        self._publish(job.source)
 
-    def _publish(self, X: Any) -> None:
+    def _publish(self, source: Source) -> None:
         sae = self.sae_
         with torch.no_grad():
-            self.components_ = sae.preprocess.rows_in_raw_units(sae.W_dec).cpu().numpy()
-            self.encoder_components_ = sae.preprocess.filters_in_raw_units(sae.W_enc).cpu().numpy()
-            self.encoder_bias_ = sae.b_enc.detach().cpu().numpy().copy()
-            self.decoder_bias_ = sae.b_dec.detach().cpu().numpy().copy()
-            rows = next(self._rows(X[:KEPT], sae))
-            self.codes_sample_ = _csr(sae.transform(rows))
+            # copies: training goes on in the weights themselves
+            self.components_ = sae.preprocess.rows_in_raw_units(sae.W_dec).cpu().numpy().copy()
+            self.encoder_components_ = sae.preprocess.filters_in_raw_units(sae.W_enc).cpu().numpy().copy()
+            self.encoder_bias_ = sae.b_enc.cpu().numpy().copy()
+            self.decoder_bias_ = sae.b_dec.cpu().numpy().copy()
+            self.codes_sample_ = _csr(sae.transform(self._drawn(source).to(sae.b_dec)))
+
+    def _drawn(self, source: Source) -> Tensor:
+        """Random samples, as often as they weigh: data come sorted, so the first would not speak for the rest."""
+        dice, n, weight = np.random.default_rng(self._trainer.seed), len(source), source.weights()
+        if weight is None:
+            ids = dice.choice(n, min(KEPT, n), replace=False)
+        else:
+            ids = dice.choice(n, KEPT, p=(weight / weight.sum()).numpy())
+        return source.gather(torch.from_numpy(ids))
 
     def _model(self, dtype: Any) -> SAE:
         """The model in the precision of the data."""
@@ -298,6 +317,11 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
 def _dense(X: Any) -> np.ndarray:
     return X.toarray() if sp.issparse(X) else X
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's scalars, as parameter grids hold them, are plain numbers to a recipe."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _csr(codes: Codes) -> Any:

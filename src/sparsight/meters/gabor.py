@@ -39,7 +39,7 @@ class GaborFit:
     """
 
     r2: Tensor
-    """1 − ‖w − m‖² / ‖w‖². White noise has .02, MNIST's digits .47 (28 × 28 pixels, medians)."""
+    """1 − ‖w − m‖² / ‖w‖². White noise has .03, MNIST's digits .47 (28 × 28 pixels, medians)."""
     x0: Tensor
     """The centre in pixels."""
     y0: Tensor
