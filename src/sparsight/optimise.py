@@ -9,6 +9,8 @@ from sparsight.core import SAE
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
+HISTORY = 20
+"""Steps that L-BFGS remembers; each takes twice the memory of the weights."""
 
 
 class TrainConfig(BaseModel):
@@ -55,4 +57,6 @@ def make_optimizer(sae: SAE, config: TrainConfig) -> torch.optim.Optimizer:
         return torch.optim.Adam(parameters, lr=config.lr, betas=(config.betas[0], config.betas[1]), fused=fused)
     if config.optimizer == "sgd":
         return torch.optim.SGD(parameters, lr=config.lr, momentum=config.momentum)
-    return torch.optim.LBFGS(parameters, lr=config.lr, max_iter=config.iterations, line_search_fn="strong_wolfe")
+    return torch.optim.LBFGS(
+        parameters, lr=config.lr, max_iter=config.iterations, history_size=HISTORY, line_search_fn="strong_wolfe"
+    )
