@@ -25,7 +25,7 @@ from sparsight.devices import choose_device
 from sparsight.errors import SparsightError
 from sparsight.job import Job, Recipe, prepare, refuse_non_finite
 from sparsight.meters.quality import measure_quality
-from sparsight.spec import build, describe
+from sparsight.spec import build, describe, plain
 
 CHUNK = 4096
 KEPT = 1000
@@ -257,9 +257,9 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         elif chosen is not None and chosen != own.get("name"):
             own = {"name": chosen}
         asked["architecture"] = {**own, **(self.architecture_params or {})}
-        asked["n_latents"] = width if self.n_components is None else _plain(self.n_components)
+        asked["n_latents"] = width if self.n_components is None else plain(self.n_components)
         changes = {"epochs": self.max_epochs, "batch_size": self.batch_size, "lr": self.learning_rate}
-        asked["train"] = {**asked.get("train", {}), **{k: _plain(v) for k, v in changes.items() if v is not None}}
+        asked["train"] = {**asked.get("train", {}), **{k: plain(v) for k, v in changes.items() if v is not None}}
         asked["seed"] = int(check_random_state(self.random_state).randint(2**31 - 1))
         return Recipe.parse(asked)
 
@@ -317,11 +317,6 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
 def _dense(X: Any) -> np.ndarray:
     return X.toarray() if sp.issparse(X) else X
-
-
-def _plain(value: Any) -> Any:
-    """NumPy's scalars, as parameter grids hold them, are plain numbers to a recipe."""
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _csr(codes: Codes) -> Any:

@@ -16,12 +16,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from torch import Tensor
 
 import sparsight
-from sparsight.core import SAE, Architecture, Facts, Observer, Output, Source, Term, generator
+from sparsight.core import SAE, Architecture, Facts, Observer, Output, Source, Term
 from sparsight.core.sampling import shuffled
 from sparsight.errors import SparsightError
 from sparsight.meters.moments import Moments
 from sparsight.meters.quality import measure_quality
-from sparsight.meters.shape import elongation, moran, participation_ratio
+from sparsight.meters.shape import elongation, moran, participation_ratio, white_noise
 from sparsight.optimise import TrainConfig
 from sparsight.run import Run
 from sparsight.spec import build, describe, explain
@@ -97,11 +97,9 @@ class Job:
         full["output"] = self.sae.output
         full["error"] = describe(self.architecture.error)
         full["initialisation"] = describe(self.architecture.initialisation)
-        for key in ("corruption", "augmentations"):
-            specs = full[key] if isinstance(full[key], list) else [full[key]] if full[key] else []
-            kind = key.removesuffix("s")
-            made = [describe(build(kind, spec)) for spec in specs]
-            full[key] = made if isinstance(full[key], list) else made[0] if made else None
+        corruption = self.recipe.corruption
+        full["corruption"] = None if corruption is None else describe(build("corruption", corruption))
+        full["augmentations"] = [describe(build("augmentation", spec)) for spec in self.recipe.augmentations]
         full["terms"] = {name: describe(term) for name, term in _extra_terms(self.recipe).items()}
         return full
 
@@ -291,7 +289,7 @@ def _finish(job: Job, run: Run, observers: Sequence[Observer]) -> Run:
             "steps": job.trainer.number,
             "seconds": job.trainer.seconds,
             "measured_on": measured,
-            "dead": int((job.trainer.idle > job.trainer.config.dead_after).sum()),
+            "dead": job.trainer.n_dead,
             "quality": quality.result(),
             "shapes": shapes(job.sae, quality.rate > 0),
             "weights": digest(job.sae),
@@ -305,11 +303,10 @@ def shapes(sae: SAE, live: Tensor) -> dict[str, dict[str, float]]:
     shape = sae.schema.shape
     if shape is None:
         return {}
-    n = sae.n_latents
     filters = {
         "encoder": sae.preprocess.filters_in_raw_units(sae.W_enc.detach())[live],
         "decoder": sae.preprocess.rows_in_raw_units(sae.W_dec.detach())[live],
-        "noise": torch.randn(n, sae.n_inputs, generator=generator(0, 0)),
+        "noise": white_noise(sae.n_latents, sae.n_inputs),
     }
     measures: dict[str, Callable[[Tensor], Tensor]] = {
         "moran": lambda w: moran(w, shape),

@@ -178,7 +178,7 @@ def _function(raw: Callable[..., Any], kind: str, name: str) -> Any:
 
     @functools.wraps(raw)
     def make(**given: Any) -> Any:
-        given = {k: _plain(v) for k, v in given.items()}
+        given = {k: plain(v) for k, v in given.items()}
         part = _checked(checked, given, f"{kind} {name!r}", defaults)
         part._spec = (kind, name, {**defaults, **given})
         return part
@@ -192,7 +192,7 @@ def _class(raw: Any, kind: str, name: str) -> Any:
 
     @functools.wraps(init)
     def stamped(self: Any, **given: Any) -> None:
-        given = {k: _plain(v) for k, v in given.items()}
+        given = {k: plain(v) for k, v in given.items()}
         _checked(functools.partial(checked, self), given, f"{kind} {name!r}", defaults)
         self._spec = (kind, name, {**defaults, **given})
 
@@ -228,7 +228,7 @@ def _load(kind: str) -> None:
         point.load()
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """NumPy's scalars, as parameter grids hold them, are plain numbers here."""
     return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
 

@@ -25,7 +25,7 @@ from sparsight.core import (
     StatisticTerm,
     Step,
     Term,
-)  # fmt: skip
+)
 from sparsight.distributed import World
 from sparsight.errors import SparsightError
 from sparsight.meters.quality import evaluate
@@ -242,8 +242,16 @@ class Trainer:
         self.idle += samples
         self.idle[self.world.sum_(fired) > 0] = 0
         if self.number % DEAD_EVERY == 0:
-            dead = self.idle > self.config.dead_after
+            dead = self._idle_too_long()
             self.dead = dead if dead.any() else None
+
+    def _idle_too_long(self) -> Tensor:
+        return self.idle > self.config.dead_after
+
+    @property
+    def n_dead(self) -> int:
+        """How many features have been idle for more than `dead_after` samples."""
+        return int(self._idle_too_long().sum())
 
     def logged(self, lr: float, held_out: dict[str, float]) -> Logged:
         """The log line of the step that was just measured."""
@@ -285,7 +293,7 @@ class Trainer:
             explained_variance=1 - float(self.last["squares"]) / power if power else math.nan,
             l0=float(self.last["l0"]),
             mean_activity=float(self.last["mean_activity"]),
-            dead=int((self.idle > self.config.dead_after).sum()),
+            dead=self.n_dead,
             held_out=held_out,
         )
 

@@ -44,7 +44,7 @@ def train(
     ] = None,
     recipe: Annotated[str, typer.Option("--recipe", "-r", help="A recipe's name, or a TOML file.")] = "strokes",
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The run's folder. By default runs/ and the name of the recipe..")
+        Path | None, typer.Option("--out", "-o", help="The run's folder. By default runs/ and the name of the recipe.")
     ] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this run, which was killed or interrupted.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, ...")] = "auto",

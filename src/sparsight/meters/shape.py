@@ -11,6 +11,7 @@ import math
 import torch
 from torch import Tensor
 
+from sparsight.core import generator
 from sparsight.errors import SparsightError
 from sparsight.meters.moments import precise
 
@@ -18,6 +19,11 @@ FLAT = 1e-24
 """Filters with a largest |w| of 1 are constant where their mean square about the mean is below this: rounding."""
 BLOCK = 512
 """Filters that are compared with all others at a time."""
+
+
+def white_noise(n: int, width: int) -> Tensor:
+    """The null of every measure here: independent normal numbers in the place of filters, always the same, [n, D]."""
+    return torch.randn(n, width, generator=generator(0, 0))
 
 
 def scaled(filters: Tensor) -> Tensor:

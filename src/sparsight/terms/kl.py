@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -87,4 +86,4 @@ class KLPerActivation(SampleTerm):
         check_bounds("kl_per_activation", sae)
 
     def per_sample(self, step: Step, sae: SAE) -> Tensor:
-        return divergence(self.target, torch.as_tensor(step.codes.dense())).sum(1)
+        return divergence(self.target, step.codes.dense()).sum(1)

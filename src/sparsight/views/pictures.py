@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from sparsight.core import generator
+from sparsight.meters.shape import white_noise
 from sparsight.run import Run
 
 GUTTER, LINE = 1, 0.4
@@ -72,11 +72,6 @@ def png(picture: Image.Image | np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def noise(n: int, shape: tuple[int, ...], seed: int = 0) -> Tensor:
-    """White noise in the place of filters: what nothing looks like, [n, D]."""
-    return torch.randn(n, math.prod(shape), generator=generator(seed, 0))
-
-
 def feature_pictures(run: Run) -> dict[str, bytes]:
     """Encoder, decoder and null grids of a run in raw units, alone and beside each other; none without a geometry."""
     sae = run.sae()
@@ -86,7 +81,7 @@ def feature_pictures(run: Run) -> dict[str, bytes]:
     panels = {
         "encoder": grid(sae.preprocess.filters_in_raw_units(sae.W_enc), shape),
         "decoder": grid(sae.preprocess.rows_in_raw_units(sae.W_dec), shape),
-        "null": grid(noise(sae.n_latents, shape), shape),
+        "null": grid(white_noise(sae.n_latents, sae.n_inputs), shape),
     }
     captions = {"encoder": "encoder", "decoder": "decoder", "null": "null: white noise"}
     sheet = side_by_side({captions[name]: panel for name, panel in panels.items()})
