@@ -21,6 +21,7 @@ from sparsight.spec import build, describe, kinds, knobs, names, schema
 
 ARCHITECTURES = names("architecture")
 TERMS = names("term")
+SHIFT = {"name": "shift", "pixels": 1}
 
 
 @pytest.mark.parametrize("kind", [kind for kind in kinds() if kind != "source"])
@@ -90,7 +91,7 @@ def test_what_is_saved_is_what_is_loaded(name: str, tmp_path: Path) -> None:
 def test_resuming_gives_the_same_bits(name: str, optimizer: str, tmp_path: Path) -> None:
     def job() -> Job:
         train = {"optimizer": optimizer, "lr": 1e-3, "iterations": 2, "epochs": 1.5, "dead_after": 100}
-        return toy_job(name, train=train, corruption="gaussian", augmentations=["shift"])
+        return toy_job(name, train=train, corruption="gaussian", augmentations=[SHIFT])
 
     whole = job()
     whole.trainer.fit(whole.source)
@@ -143,7 +144,12 @@ def _two(rank: int, folder: str, architectures: list[str]) -> None:
 
 
 def _ten_steps(name: str) -> tuple[SAE, dict[str, Any]]:
-    job = toy_job(name, train={"epochs": 1.25, "dead_after": 100}, corruption="gaussian", augmentations=["shift"])
+    job = toy_job(
+        name,
+        train={"epochs": 1.25, "dead_after": 100},
+        corruption="gaussian",
+        augmentations=[SHIFT],
+    )
     job.sae.double()
     lines: list[Any] = []
     job.trainer.fit(job.source, observers=[_Collect(lines)])

@@ -41,16 +41,10 @@ def test_it_passes_every_check_of_scikit_learn(estimator: Any, check: Any) -> No
     check(estimator)
 
 
-@pytest.mark.parametrize(
-    ("shape", "least"),
-    [
-        (None, 0.75),
-        ((8, 8), 0.55),  # shifts by a pixel and smooth filters are much to ask of 8 by 8 pixels: either costs .1
-    ],
-)
-def test_it_explains_digits_that_it_was_not_trained_on(shape: tuple[int, int] | None, least: float) -> None:
+@pytest.mark.parametrize("shape", [None, (8, 8)])
+def test_it_explains_digits_that_it_was_not_trained_on(shape: tuple[int, int] | None) -> None:
     estimator = SparseAutoencoder(64, shape=shape, random_state=0).fit(DIGITS.data[:1437])
-    assert estimator.score(DIGITS.data[1437:]) > least
+    assert estimator.score(DIGITS.data[1437:]) > 0.75
     assert np.count_nonzero(estimator.transform(DIGITS.data[1437:]), axis=1).max() <= 8
 
 

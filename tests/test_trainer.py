@@ -10,7 +10,7 @@ import pytest
 import torch
 from toys import D, F, samples, toy_job, toy_source
 
-from sparsight.core import Logged, SampleTerm, StatisticTerm
+from sparsight.core import Logged, SampleTerm, Schema, StatisticTerm
 from sparsight.errors import SparsightError
 from sparsight.job import Recipe, digest, prepare
 from sparsight.meters.quality import Quality, evaluate, measure_quality
@@ -148,10 +148,42 @@ def test_smoothness_is_blind_to_length_and_does_not_reward_weight_where_inputs_n
         assert float(term.value(None, job.sae)) > plain
 
 
+def test_the_balance_of_smoothness_and_error_is_the_same_in_all_units() -> None:
+    def share(factor: float) -> float:
+        job = toy_job(
+            "topk",
+            build("source", "arrays", data=factor * samples(), shape=[4, 4]),
+            terms={"smoothness": {}},
+            train={"epochs": 0.01, "log_every": 1},
+        )
+        job.trainer.fit(job.source)
+        terms = job.trainer.logged(0.0, {}).terms
+        return terms["smoothness"]["loss"] / terms["squared_error"]["loss"]
+
+    assert share(10.0) == pytest.approx(share(1.0), rel=1e-4)
+
+
 def test_decoder_rows_stay_of_length_one() -> None:
     job = toy_job("topk", train={"epochs": 1.0})
     job.trainer.fit(job.source)
     torch.testing.assert_close(job.sae.W_dec.norm(dim=1), torch.ones(F))
+
+
+@pytest.mark.parametrize(("side", "pixels", "reach"), [(28, None, 1), (56, None, 2), (14, 1, 1)])
+def test_pictures_are_moved_by_a_share_of_their_side(side: int, pixels: int | None, reach: int) -> None:
+    dot = torch.zeros(1, side, side)
+    dot[0, side // 2, side // 2] = 1.0
+    source = build("source", "arrays", data=dot.expand(512, side, side).flatten(1), shape=[side, side])
+    shift = build("augmentation", {"name": "shift", "pixels": pixels})
+    assert shift.check(source.schema) is None
+    batch = next(source.batches(512, 0))
+    at = shift(batch.inputs, batch, source.schema, 0).unflatten(1, (side, side)).nonzero()[:, 1:] - side // 2
+    assert {*at.flatten().tolist()} == {*range(-reach, reach + 1)}
+
+
+def test_pictures_that_are_too_small_to_be_moved_stay_where_they_are() -> None:
+    said = build("augmentation", "shift").check(Schema(n_inputs=64, shape=(8, 8)))
+    assert said == "shift is left out: pictures of 8 x 8 are too small to be moved"
 
 
 def test_clipping_bounds_the_gradient_and_a_lower_bound_bounds_more() -> None:

@@ -9,7 +9,7 @@ from sparsight.core import SAE
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
-HISTORY = 20
+HISTORY = 10
 """Steps that L-BFGS remembers; each takes twice the memory of the weights."""
 
 

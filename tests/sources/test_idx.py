@@ -86,10 +86,10 @@ HEAD = bytes([0, 0, 8, 3])
         (idx_bytes(LABELS) + bytes(40), "is no IDX file of bytes with 3 dimensions"),
         (bytes([0, 0, 0x0D, 3]) + bytes(40), "is no IDX file of bytes"),
         (b"hello there, this is something else", "is no IDX file of bytes"),
-        (idx_bytes(PICTURES)[:-1], "says it holds 360 bytes and holds 359: it is cut off or damaged"),
-        (idx_bytes(PICTURES) + b"x", "says it holds 360 bytes and holds 361"),
+        (idx_bytes(PICTURES)[:-1], "does not hold the 360 bytes that it says: it is cut off or damaged"),
+        (idx_bytes(PICTURES) + b"x", "does not hold the 360 bytes"),
         # 2^64 bytes, which would be 0 in whole numbers of 64 bits
-        (HEAD + np.array([2**17, 2**17, 2**30], ">u4").tobytes(), "says it holds 18446744073709551616 bytes"),
+        (HEAD + np.array([2**17, 2**17, 2**30], ">u4").tobytes(), "does not hold the 18446744073709551616 bytes"),
         (gzip.compress(idx_bytes(PICTURES))[:-9], "the gzip file .* is damaged or cut off"),
         (gzip.compress(idx_bytes(PICTURES))[:60] + b"damage" * 30, "the gzip file .* is damaged or cut off"),
         (idx_bytes(PICTURES[:0]), "holds 0 samples"),

@@ -14,20 +14,30 @@ _PURPOSE = 4
 
 @register("augmentation", "shift")
 class Shift(Augmentation):
-    """Every picture is moved by −pixels ... pixels both ways, input and target alike; `fill` comes in at the edge."""
+    """Every picture is moved by −pixels ... pixels both ways, input and target alike; `fill` comes in at the edge.
 
-    def __init__(self, *, pixels: Annotated[int, Field(ge=0)] = 1, fill: float = 0.0) -> None:
+    Args:
+        pixels: None: a 28th of the shorter side, rounded; pictures for which that is 0 stay where they are.
+        fill: the value of what comes in.
+    """
+
+    def __init__(self, *, pixels: Annotated[int, Field(ge=1)] | None = None, fill: float = 0.0) -> None:
         self.pixels, self.fill = pixels, fill
 
     def check(self, schema: Schema) -> str | None:
         if schema.shape is None:
             return "shift is left out: these samples are no pictures (declare a shape if they are)"
+        if not self._reach(schema.shape):
+            return f"shift is left out: pictures of {schema.shape[0]} x {schema.shape[1]} are too small to be moved"
         return None
+
+    def _reach(self, shape: tuple[int, ...]) -> int:
+        return round(min(shape[:2]) / 28) if self.pixels is None else self.pixels
 
     def __call__(self, raw: Tensor, batch: Batch, schema: Schema, seed: int) -> Tensor:
         assert schema.shape is not None
         height, width, *_ = schema.shape
-        n = self.pixels
+        n = self._reach(schema.shape)
         pictures = raw.view(len(raw), height, width, -1)  # [B, H, W, C]
         padded = torch.nn.functional.pad(pictures, (0, 0, n, n, n, n), value=self.fill)
         dice = generator(seed, _PURPOSE, batch.step)

@@ -4,6 +4,7 @@ import gzip
 import math
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,30 +14,48 @@ from sparsight.errors import SparsightError
 from sparsight.sources._rows import Rows
 from sparsight.spec import register
 
+GZIP_LIMIT = 1032
+"""No byte of a gzip file unpacks to more bytes than these."""
+CHUNK = 2**20
+
 
 def read_idx(path: Path, rank: int) -> np.ndarray:
-    """The bytes in an IDX file, gzipped or not, as an array of the given rank.
+    """The bytes in an IDX file, gzipped or not, as an array of the given rank; read straight into it.
 
     Raises:
         SparsightError: the file is missing, damaged, cut off, or holds something else.
     """
     if not path.is_file():
         raise SparsightError(f"there is no file {str(path)!r}")
-    content = path.read_bytes()
-    if not content:
+    size = path.stat().st_size
+    if not size:
         raise SparsightError(f"{str(path)!r} is empty")
-    if content[:2] == b"\x1f\x8b":
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        if not packed:
+            return _unpacked(file, path, rank, size)
         try:
-            content = gzip.decompress(content)
+            with gzip.open(file) as unpacked:
+                return _unpacked(unpacked, path, rank, GZIP_LIMIT * size)
         except (OSError, EOFError, zlib.error) as error:
             raise SparsightError(f"the gzip file {str(path)!r} is damaged or cut off ({error}): get it again") from None
-    if len(content) < 4 + 4 * rank or content[:4] != bytes([0, 0, 8, rank]):
+
+
+def _unpacked(file: Any, path: Path, rank: int, at_most: int) -> np.ndarray:
+    head = file.read(4 + 4 * rank)
+    if len(head) < 4 + 4 * rank or head[:4] != bytes([0, 0, 8, rank]):
         raise SparsightError(f"{str(path)!r} is no IDX file of bytes with {rank} dimensions")
-    shape = [int(n) for n in np.frombuffer(content, ">u4", rank, 4)]
-    wanted, found = math.prod(shape), len(content) - 4 - 4 * rank
-    if found != wanted:
-        raise SparsightError(f"{str(path)!r} says it holds {wanted} bytes and holds {found}: it is cut off or damaged")
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
+    shape = [int(n) for n in np.frombuffer(head, ">u4", rank, 4)]
+    wanted = math.prod(shape)
+    # a file that claims more than it can hold must not claim memory
+    found = bytearray(wanted if wanted <= at_most else 0)
+    n = 0
+    while got := file.readinto(memoryview(found)[n : n + CHUNK]):
+        n += got
+    if n != wanted or file.read(1):
+        raise SparsightError(f"{str(path)!r} does not hold the {wanted} bytes that it says: it is cut off or damaged")
+    return np.frombuffer(found, np.uint8).reshape(shape)
 
 
 @register("source", "idx")
@@ -56,7 +75,7 @@ class Idx(Rows):
         beside = Path(labels) if labels else self._sibling("images", "labels", "idx3", "idx1")
         found = read_idx(beside, 1) if beside is not None else None
         self._hold(
-            torch.from_numpy(images.reshape(len(images), images[0].size if len(images) else 0).copy()),
+            torch.from_numpy(images.reshape(len(images), math.prod(images.shape[1:]))),
             Schema(
                 n_inputs=int(np.prod(images.shape[1:])),
                 shape=images.shape[1:],

@@ -13,29 +13,32 @@ TINY = 1e-12
 
 @register("term", "smoothness")
 class Smoothness(StatisticTerm):
-    """Σ_j Σ_pq (w_jp − w_jq)² / ‖w_j‖²_v over features j and neighbouring pixels p, q, where samples are pictures.
+    """E‖x − mean‖² Σ_j Σ_pq (w_jp − w_jq)² / ‖w_j‖²_v over features j, neighbouring pixels p, q; samples are pictures.
 
     Neighbours are those beside and below, channel by channel; outside the picture a filter is 0. The roughness is that
     of a filter's direction: it is blind to its length, so filters of features that rarely fire are not shrunk until
     they fire no more. Decoder rows have their own length. That of encoder filters is measured where inputs vary,
     ‖w‖²_v = Σ_p v_p w_p² with v_p the variance of input p over the mean of all: else pixels that never vary, which
-    nothing else holds, would grow into something large and smooth.
+    nothing else holds, would grow into something large and smooth. The variance of the data, E‖x − mean‖², makes one
+    weight fit all sizes of pictures and all units: it is what the squared error grows with.
 
     Where the source has no geometry the term is left out, and the run says so.
     """
 
     needs: frozenset[Part] = frozenset({"weights"})
 
-    def __init__(self, *, weight: float = 1e-3, of: Of = "decoder", warmup: float = 0.0) -> None:
+    def __init__(self, *, weight: float = 1e-4, of: Of = "decoder", warmup: float = 0.0) -> None:
         super().__init__()
         self.weight, self.warmup = weight, warmup
         self.of: Of = of
         self.moves = MOVES[of]
         self.varies: Tensor | None = None  # [D]
+        self.power = 1.0
 
     def check(self, sae: SAE, facts: Facts) -> str | None:
         if facts.schema.shape is None:
             return "smoothness is left out: these samples are no pictures (declare a shape if they are)"
+        self.power = facts.power
         self.varies = (facts.variance / facts.variance.mean().clamp_min(TINY)).to(sae.b_dec)
         return None
 
@@ -51,4 +54,4 @@ class Smoothness(StatisticTerm):
             if self.varies is not None and weight is not sae.W_dec:
                 length = weight.square() @ self.varies.to(weight)
             total = total + (rough / length.clamp_min(TINY)).sum()
-        return total
+        return self.power * total
