@@ -4,23 +4,26 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sparsight.core import SAE
+    from sparsight.atlas import survey
+    from sparsight.core import SAE, Atlas
     from sparsight.errors import SparsightError
     from sparsight.estimator import SparseAutoencoder
     from sparsight.job import Recipe, resume, train
     from sparsight.run import Run
 
 __version__ = "0.1.0"
-__all__ = ["SAE", "Recipe", "Run", "SparseAutoencoder", "SparsightError", "resume", "train"]
+__all__ = ["SAE", "Atlas", "Recipe", "Run", "SparseAutoencoder", "SparsightError", "resume", "survey", "train"]
 
 # looked up when asked for (PEP 562), so that `import sparsight` imports no torch
 _HOMES = {
     "SAE": "core",
+    "Atlas": "core",
     "Recipe": "job",
     "Run": "run",
     "SparseAutoencoder": "estimator",
     "SparsightError": "errors",
     "resume": "job",
+    "survey": "atlas",
     "train": "job",
 }
 

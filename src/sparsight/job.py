@@ -116,14 +116,8 @@ def prepare(recipe: Recipe, source: Source | None = None, *, device: str = "cpu"
     Raises:
         SparsightError: the data or the recipe cannot be used; nothing was written.
     """
-    if source is None:
-        if recipe.source is None:
-            raise SparsightError(f"the recipe {recipe.name!r} names no data: give some, for example digits")
-        source = build("source", recipe.source)
-    assert source is not None
+    training, held_out = data(recipe, source)
     config = recipe.train
-    training, held_out = source.split(config.hold_out, recipe.seed)
-    held_out = held_out or source.test_part()
     refuse_non_finite(training)
     architecture: Architecture = build("architecture", recipe.architecture)
     if recipe.error is not None:
@@ -165,6 +159,36 @@ def prepare(recipe: Recipe, source: Source | None = None, *, device: str = "cpu"
         open_ended=open_ended,
     )
     return Job(recipe, architecture, sae, trainer, training, held_out, (*notes, *trainer.notes))
+
+
+def data(recipe: Recipe, source: Source | None = None) -> tuple[Source, Source | None]:
+    """The samples to train on, and those to measure on, if any were held out or the data set has a test part.
+
+    Raises:
+        SparsightError: the recipe names no data, or they cannot be read.
+    """
+    if source is None:
+        if recipe.source is None:
+            raise SparsightError(f"the recipe {recipe.name!r} names no data: give some, for example digits")
+        source = build("source", recipe.source)
+    assert source is not None
+    training, held_out = source.split(recipe.train.hold_out, recipe.seed)
+    return training, held_out or source.test_part()
+
+
+def data_of(run: Run, source: Source | None = None) -> tuple[Source, Source]:
+    """The samples that a run was trained on, and those that it is measured on: the same where none were held out.
+
+    Raises:
+        SparsightError: they cannot be read, or are not the same as then.
+    """
+    recipe = Recipe.parse(run.recipe)
+    if source is None and recipe.source is None:
+        raise SparsightError(f"the data of {run.path.name!r} were given in memory: give them again to look at samples")
+    training, held_out = data(recipe, source)
+    if training.fingerprint() != run.manifest["data"]["sha256"]:
+        raise SparsightError(f"these are not the data that {run.path.name!r} was trained on: give the same")
+    return training, held_out or training
 
 
 def all_terms(architecture: Architecture, recipe: Recipe) -> dict[str, Term]:

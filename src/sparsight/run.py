@@ -5,11 +5,13 @@
     log.jsonl        a line per logging step
     checkpoints/     step-N/{tensors.safetensors, state.json}: the last one
     model.safetensors, summary.json    written at the end
+    atlas/           atlas.json, and a .npy file for every column of facts about features
     pictures/        what the faces add
 
 Everything is written beside its place and moved there, so a process killed at any moment leaves a folder that opens.
 """
 
+import base64
 import json
 import math
 import os
@@ -17,6 +19,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from sparsight.core import SAE, Logged
+from sparsight.core import SAE, Atlas, Logged
 from sparsight.errors import SparsightError
 
 
@@ -106,6 +109,41 @@ class Run:
             raise SparsightError(f"the run {name!r} has not ended: `sparsight train --resume {self.path}` goes on")
         return SAE.load(path)
 
+    def atlas(self) -> Atlas:
+        """The facts about its features.
+
+        Raises:
+            SparsightError: there are none yet, or a file is damaged.
+        """
+        folder = self.path / "atlas"
+        if not folder.is_dir():
+            raise SparsightError(f"the run {self.path.name!r} has no atlas: `sparsight report {self.path}` makes it")
+        return Atlas.open(folder)
+
+    def put_atlas(self, atlas: Atlas) -> None:
+        """Write the facts about its features, in place of those before."""
+        place = self.path / "atlas"
+        with _writing(place), _beside(place) as new:
+            atlas.save(new)
+            if place.exists():
+                shutil.rmtree(place)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the figures, and the picture of its features where a face has made one."""
+        summary = self.summary
+        head = f"<b>{escape(self.path.name)}</b>: {self.recipe['n_latents']} features, {escape(self.recipe['name'])}"
+        if summary is None:
+            return f"<p>{head}, not ended</p>"
+        quality = summary["quality"]
+        said = (
+            f"{quality['explained_variance']:.1%} of the variance explained with {quality['l0']:.1f} features per "
+            f"sample, {summary['dead']} dead, on {summary['measured_on']}"
+        )
+        picture = self.path / "pictures" / "features.png"
+        content = base64.b64encode(picture.read_bytes()).decode() if picture.is_file() else ""
+        image = f'<img alt="features" src="data:image/png;base64,{content}">' if content else ""
+        return f"<p>{head}; {said}</p>{image}"
+
     def append(self, line: Logged) -> None:
         """Add a line to the log."""
         with _writing(self.path), (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
@@ -151,11 +189,7 @@ class Run:
 
     def put(self, name: str, content: bytes) -> None:
         """Write a file of a face, such as `pictures/decoder.png`."""
-        place = self.path / name
-        with _writing(place):
-            place.parent.mkdir(exist_ok=True)
-            with _beside(place) as new:
-                new.write_bytes(content)
+        write(self.path / name, content)
 
     def finish(self, sae: SAE, summary: Mapping[str, Any]) -> None:
         """Write the model and what came out."""
@@ -165,6 +199,18 @@ class Run:
                 _sync(new)
             with _beside(self.path / "summary.json") as new:
                 _write_json(new, summary)
+
+
+def write(place: Path, content: bytes) -> None:
+    """Write a file that appears complete or not at all.
+
+    Raises:
+        SparsightError: it cannot be written there.
+    """
+    with _writing(place):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with _beside(place) as new:
+            new.write_bytes(content)
 
 
 @contextmanager

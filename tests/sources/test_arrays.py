@@ -293,7 +293,7 @@ def test_nothing_is_ever_unpickled(tmp_path: Path) -> None:
         ({"data": np.array([["2020-01-01"]], dtype="datetime64[D]")}, "holds values of type datetime64"),
         ({"data": torch.eye(3).to_sparse()}, "is a sparse tensor: give a scipy sparse matrix"),
         ({"data": TABLE, "labels": np.arange(29)}, "holds 30 samples and 29 labels"),
-        ({"data": TABLE, "labels": np.array(["a", None] * 15, object)}, "labels of different types"),
+        ({"data": TABLE, "labels": np.array(["a", 1] * 15, object)}, "labels of different types"),
         ({"data": TABLE, "weight": np.ones(31)}, "holds 30 samples and 31 weights"),
         ({"data": TABLE, "weight": -np.ones(30)}, "weights must be finite, not negative"),
         ({"data": TABLE, "weight": np.full(30, np.nan)}, "weights must be finite"),
@@ -313,3 +313,13 @@ def test_a_mistake_is_one_sentence(knobs: dict[str, Any], said: str) -> None:
 
 def test_what_is_not_finite_is_left_to_the_trainer() -> None:
     assert Arrays(data=np.array([[np.nan, np.inf]])).gather(torch.tensor([0])).isnan().any()
+
+
+@pytest.mark.parametrize("missing", [None, float("nan")])
+def test_a_sample_may_have_no_label(missing: float | None) -> None:
+    source = Arrays(data=TABLE, labels=["b", missing, "a"] * 10)
+    labels = source.labels()
+    assert source.schema.classes == ("a", "b")
+    assert labels is not None
+    assert labels.tolist() == [1, -1, 0] * 10
+    assert [source.show(n).label for n in range(3)] == ["b", None, "a"]

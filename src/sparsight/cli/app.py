@@ -71,6 +71,25 @@ def train(
 
 
 @app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="The run's folder.")],
+    data: Annotated[str | None, typer.Option(help="The data, if they were given in memory.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The file; by default report.html in the run.")
+    ] = None,
+    export: Annotated[Path | None, typer.Option(help="Also write every picture and table into this folder.")] = None,
+) -> None:
+    """Write one HTML page about a run that opens offline: features, samples, curves, measures.
+
+    For example: [bold]sparsight report runs/strokes --export pictures/[/bold]
+    """
+    from sparsight.cli import reporting
+    from sparsight.run import Run
+
+    reporting.make(Run.open(run), data, out, export, console)
+
+
+@app.command()
 def recipes(
     name: Annotated[str | None, typer.Argument(help="Explain this one, and print it.")] = None,
 ) -> None:

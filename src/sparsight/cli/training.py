@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from sparsight import job, recipes, spec
+from sparsight.cli import reporting
 from sparsight.core import Logged
 from sparsight.devices import choose_device
 from sparsight.errors import SparsightError
@@ -53,6 +54,7 @@ def train(
     for name, picture in feature_pictures(run).items():
         run.put(f"pictures/{name}", picture)
     report(run, console)
+    reporting.make(run, None, None, None, console)
 
 
 class Bar:

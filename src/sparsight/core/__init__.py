@@ -1,5 +1,6 @@
 """Records, protocols and the SAE: what everything else is made of."""
 
+from sparsight.core.atlas import Atlas, Column, Cost
 from sparsight.core.chain import Chain
 from sparsight.core.codes import Codes
 from sparsight.core.parts import (
@@ -25,7 +26,7 @@ from sparsight.core.records import Batch, Example, Facts, Logged, Schema, Step, 
 from sparsight.core.sae import SAE
 
 __all__ = [
-    "SAE", "Activation", "Architecture", "Augmentation", "Batch", "Chain", "Codes", "Constraint", "Corruption",
-    "Decoder", "Encoder", "Example", "Facts", "Initialisation", "Logged", "Observer", "Output", "Part", "Preprocess",
-    "SampleTerm", "Schema", "Sizes", "Source", "StatisticTerm", "Step", "Term", "generator",
+    "SAE", "Activation", "Architecture", "Atlas", "Augmentation", "Batch", "Chain", "Codes", "Column", "Constraint",
+    "Corruption", "Cost", "Decoder", "Encoder", "Example", "Facts", "Initialisation", "Logged", "Observer", "Output",
+    "Part", "Preprocess", "SampleTerm", "Schema", "Sizes", "Source", "StatisticTerm", "Step", "Term", "generator",
 ]  # fmt: skip

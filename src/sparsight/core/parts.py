@@ -53,7 +53,7 @@ class Source(ABC):
         return None
 
     def labels(self) -> Tensor | None:
-        """An index into `schema.classes` for every sample, [N]; None: there are no labels."""
+        """An index into `schema.classes` for every sample, −1 where it has none, [N]; None: there are no labels."""
         return None
 
     @abstractmethod
@@ -96,11 +96,12 @@ class Source(ABC):
     def show(self, id: int) -> Example:
         """One sample as people look at it."""
         labels, classes = self.labels(), self.schema.classes
+        label = -1 if labels is None else int(labels[id])
         return Example(
             id=id,
             values=self.gather(torch.tensor([id]))[0].numpy(),
             shape=self.schema.shape,
-            label=None if labels is None or classes is None else classes[int(labels[id])],
+            label=None if label < 0 or classes is None else classes[label],
             names=self.schema.names,
         )
 

@@ -26,7 +26,7 @@ class Arrays(Rows):
         data: in its place an array, a tensor or a scipy sparse matrix, [N, D] or [N, height, width(, channels)].
             No recipe can hold it. It is not copied, and it must not change while it is in use.
         weight: a weight for every sample, divided by their mean.
-        labels: a label for every sample, anything that can be sorted.
+        labels: a label for every sample, anything that can be sorted; None or NaN where a sample has none.
         key: which array of an `.npz` or `.safetensors` file, where it holds several.
         names: of the columns; those of a `.csv` are read from its first line.
         shape: [height, width(, channels)], where rows are pictures.
@@ -102,9 +102,15 @@ def _numbers(data: Any, what: str) -> Any:
 def _classes(labels: Any) -> tuple[Names, Tensor | None]:
     if labels is None:
         return None, None
-    plain = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
+    kind = object if isinstance(labels, list | tuple) else None  # else NaN among text would become text
+    plain = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels, kind)
+    plain = plain.ravel()
+    missing = np.zeros(len(plain), bool)
+    if plain.dtype.kind in "fO":
+        missing = np.array([label is None or label != label for label in plain], bool)
+    indices = np.full(len(plain), -1)
     try:
-        found, indices = np.unique(plain.ravel(), return_inverse=True)
+        found, indices[~missing] = np.unique(plain[~missing], return_inverse=True)
     except TypeError:
         raise SparsightError("labels of different types cannot be sorted: make all of them text or numbers") from None
     return tuple(str(name) for name in found), torch.from_numpy(indices.astype(np.int64))

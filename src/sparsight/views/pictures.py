@@ -32,20 +32,37 @@ def grid(
     Returns:
         uint8, [height, width, 3].
     """
-    height, width, *rest = shape
-    weights = filters.detach().float().cpu().unflatten(1, (height, width, -1))  # [F, H, W, C]
+    weights = filters.detach().float().cpu().unflatten(1, (*shape[:2], -1))  # [F, H, W, C]
     peak = weights.abs().amax(dim=(1, 2, 3), keepdim=True)
     peak = peak if scale == "own" else peak.amax().expand_as(peak)
-    grey = (0.5 + 0.5 * weights / peak.clamp_min(1e-12)).clamp(0, 1)
-    colours = grey.expand(-1, -1, -1, 3) if (rest or [1])[0] == 1 else grey[..., :3]
-    columns = math.ceil(math.sqrt(len(colours)))
-    rows = math.ceil(len(colours) / columns)
-    canvas = torch.full((rows * (height + GUTTER) + GUTTER, columns * (width + GUTTER) + GUTTER, 3), LINE)
-    for n, tile in enumerate(colours):
-        top, left = GUTTER + n // columns * (height + GUTTER), GUTTER + n % columns * (width + GUTTER)
-        canvas[top : top + height, left : left + width] = tile
-    pixels = (255 * canvas).round().to(torch.uint8).numpy()
+    pixels = tiled(coloured(0.5 + 0.5 * weights / peak.clamp_min(1e-12)))
     return pixels.repeat(zoom, axis=0).repeat(zoom, axis=1)
+
+
+def tiled(tiles: Tensor, columns: int | None = None) -> np.ndarray:
+    """Pictures in rows, with a line around each.
+
+    Args:
+        tiles: [n, H, W, 3], 0 to 1.
+        columns: of tiles; None: as many as make it near-square.
+
+    Returns:
+        uint8, [height, width, 3].
+    """
+    n, height, width, _ = tiles.shape
+    columns = columns or math.ceil(math.sqrt(n))
+    rows = math.ceil(n / columns)
+    canvas = torch.full((rows * (height + GUTTER) + GUTTER, columns * (width + GUTTER) + GUTTER, 3), LINE)
+    for at, tile in enumerate(tiles):
+        top, left = GUTTER + at // columns * (height + GUTTER), GUTTER + at % columns * (width + GUTTER)
+        canvas[top : top + height, left : left + width] = tile
+    return (255 * canvas).round().to(torch.uint8).numpy()
+
+
+def coloured(pictures: Tensor) -> Tensor:
+    """[n, H, W, C] as [n, H, W, 3]: one channel is grey, of more the first three are red, green and blue."""
+    three = pictures if pictures.shape[3] >= 3 else pictures[..., :1].expand(-1, -1, -1, 3)
+    return three[..., :3].clamp(0, 1)
 
 
 def side_by_side(panels: dict[str, np.ndarray]) -> Image.Image:

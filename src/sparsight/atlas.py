@@ -1,0 +1,315 @@
+"""The survey: one pass over samples, and a look at the weights, for facts about every feature."""
+
+import math
+from collections.abc import Callable
+from dataclasses import fields
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor
+from torch.nn import functional
+
+from sparsight.core import SAE, Atlas, Codes, Column, Cost, Source, generator
+from sparsight.errors import SparsightError
+from sparsight.meters import shape as looks
+from sparsight.meters.examples import NOTHING, Kept
+from sparsight.meters.gabor import fit_gabor
+from sparsight.meters.moments import Moments, precise
+
+BINS, PER_OCTAVE, LOWEST = 48, 2, -12
+"""Histograms of |codes|: 48 bins of half an octave from 2⁻¹² on; the first and the last take what lies beyond."""
+TOGETHER = 16_384
+"""Samples, spread evenly over the source, from which co-activation is read."""
+EXACT = 65_536
+"""Features up to which each is compared with all others."""
+_PURPOSE = 7
+_NULLS, _FITTED_NULLS = 200, 24
+"""Filters of white noise whose medians are the nulls: of what is cheap, and of what is fitted."""
+BLOCK = 8192
+"""Filters that are measured at once."""
+CONSTANT = 0.05
+"""Inputs with less than this share of the largest standard deviation are constant."""
+
+PLAIN: dict[str, Callable[[Tensor], Tensor]] = {
+    "participation_ratio": looks.participation_ratio,
+    "hoyer": looks.hoyer,
+    "gini": looks.gini,
+}
+"""Measures of any filters."""
+PICTURED: dict[str, Callable[..., Tensor]] = {
+    "moran": looks.moran,
+    "rms_radius": looks.rms_radius,
+    "elongation": looks.elongation,
+    "total_variation": looks.total_variation,
+    "low_frequency_share": looks.low_frequency_share,
+}
+"""Measures of filters that are pictures."""
+
+
+def edges() -> np.ndarray:
+    """The borders of the histogram's bins, [BINS + 1]."""
+    return 2.0 ** (LOWEST + np.arange(BINS + 1) / PER_OCTAVE)
+
+
+@torch.no_grad()
+def survey(
+    sae: SAE, source: Source, *, examples: int = 16, neighbours: int = 8, fits: int = 256, seed: int = 0
+) -> Atlas:
+    """Measure every feature on samples that the model was not trained on.
+
+    Args:
+        sae: the model.
+        source: the samples. They are read once, and in memory are never more than a chunk and a bounded part.
+        examples: top examples per feature, and twice as many drawn at random from all samples in which it fires.
+        neighbours: features that are listed as nearest to each.
+        fits: encoder filters, and as many decoder rows, that are fitted with Gabor functions, spread evenly over
+            the features. A fit takes some hundredths of a second.
+        seed: of the random examples.
+
+    Raises:
+        SparsightError: the samples do not fit the model.
+    """
+    if source.schema.n_inputs != sae.n_inputs:
+        raise SparsightError(
+            f"samples of {source.schema.n_inputs} inputs do not fit a model of {sae.n_inputs}: give the data that it "
+            "was made for"
+        )
+    pass_ = _Pass(sae, source, examples, seed)
+    training = sae.training
+    sae.eval()
+    for batch in source.chunks():
+        inputs = batch.inputs.to(sae.b_dec)
+        codes = sae.transform(inputs)
+        pass_.update(batch.ids, codes.map(torch.Tensor.cpu), inputs, batch.weight)
+    sae.train(training)
+    columns = [*pass_.columns(), *pass_.together(neighbours), *_filters(sae, pass_.inputs, neighbours, fits)]
+    samples = {"n": len(source), "sha256": source.fingerprint(), "classes": source.schema.classes}
+    return Atlas({column.name: column for column in columns}, pass_.figures(), samples)
+
+
+class _Pass:
+    """What streams."""
+
+    def __init__(self, sae: SAE, source: Source, examples: int, seed: int) -> None:
+        self.n, self.features, self.seed = len(source), sae.n_latents, seed
+        self.weight = 0.0
+        self.fired = torch.zeros(self.features, dtype=torch.float64)
+        self.sums, self.squares = torch.zeros_like(self.fired), torch.zeros_like(self.fired)
+        self.histogram = torch.zeros(self.features * BINS, dtype=torch.long)
+        self.top = Kept(self.features, examples)
+        self.drawn = Kept(self.features, 2 * examples)
+        self.labels = source.labels()
+        self.classes = source.schema.classes if self.labels is not None else None
+        if self.classes:
+            self.by_class = torch.zeros(self.features * len(self.classes), dtype=torch.float64)
+            self.of_class = torch.zeros(len(self.classes), dtype=torch.float64)
+        self.population = 0.0
+        self.l0 = 0.0
+        self.inputs = Moments(sae.n_inputs)
+        self.stride = -(-self.n // TOGETHER)
+        self.kept: list[sparse.csr_array] = []
+
+    def update(self, ids: Tensor, codes: Codes, inputs: Tensor, weight: Tensor | None) -> None:
+        self.inputs.update(inputs, ids, weight)
+        rows, features, values = _entries(codes)
+        w = torch.ones(len(ids), dtype=torch.float64) if weight is None else precise(weight)
+        if weight is not None:
+            some = w[rows] > 0
+            rows, features, values = rows[some], features[some], values[some]
+        exact, each = values.double(), w[rows]
+        self.weight += float(w.sum())
+        self.fired += torch.bincount(features, each, self.features)
+        self.sums += torch.bincount(features, each * exact, self.features)
+        self.squares += torch.bincount(features, each * exact * exact, self.features)
+        bins = (PER_OCTAVE * (values.abs().log2() - LOWEST)).floor().clamp(0, BINS - 1).long()
+        self.histogram += torch.bincount(features * BINS + bins, minlength=len(self.histogram))
+        keys = torch.rand(len(values), generator=generator(self.seed, _PURPOSE, int(ids[0])))
+        samples = ids[rows]
+        self.top.update(features, samples, values, values)
+        self.drawn.update(features, samples, values, keys)
+        self._population(rows, exact, w)
+        if self.classes and self.labels is not None:
+            label = self.labels[ids]
+            named = (label >= 0)[rows]
+            place = features[named] * len(self.classes) + label[rows[named]]
+            self.by_class += torch.bincount(place, (each * exact.abs())[named], len(self.by_class))
+            self.of_class += torch.bincount(label[label >= 0], w[label >= 0], len(self.classes))
+        chosen = (ids % self.stride == 0).nonzero().squeeze(1)
+        if len(chosen):
+            shape = (len(ids), self.features)
+            table = sparse.csr_array((values.numpy(), (rows.numpy(), features.numpy())), shape=shape)
+            self.kept.append(table[chosen.numpy()])
+
+    def _population(self, rows: Tensor, values: Tensor, w: Tensor) -> None:
+        """Treves-Rolls sparsity over the features of each sample, and the number that fire."""
+        n = self.features
+        size, total = (torch.bincount(rows, v, len(w)) for v in (values * values, values.abs()))
+        spread = 1 - (total / n).square() / (size / n)
+        self.population += float(w @ torch.where(size > 0, spread / (1 - 1 / n) if n > 1 else 0.0, 1.0))
+        self.l0 += float(w @ torch.bincount(rows, minlength=len(w)).double())
+
+    def columns(self) -> list[Column]:
+        mean, square = self.sums / self.weight, self.squares / self.weight
+        n = max(2, self.n)
+        lifetime = torch.where(square > 0, (1 - mean.square() / square) / (1 - 1 / n), torch.nan)
+        order = self.drawn.values.argsort(dim=1, descending=True, stable=True)
+        columns = {
+            "rate": (self.fired / self.weight, "share of samples in which the code is not 0", None),
+            "mean": (mean, "E_b[ codes_bj ]", None),
+            "mean_firing": (self.sums / self.fired, "E_b[ codes_bj ] over samples in which it fires", None),
+            "max": (self.top.values[:, 0], "max_b codes_bj", None),
+            "lifetime_sparsity": (
+                lifetime,
+                "(1 − (E r)² / E r²) / (1 − 1/n) over samples (Vinje & Gallant 2000)",
+                0.0,
+            ),
+            "histogram": (self.histogram.view(-1, BINS).int(), "samples in each bin of |codes|; see edges()", None),
+            "top_ids": (self.top.ids, "samples with the largest codes", None),
+            "top_values": (self.top.values, "their codes", None),
+            "random_ids": (self.drawn.ids.gather(1, order), "a uniform draw of those in which it fires", None),
+            "random_values": (self.drawn.values.gather(1, order), "their codes, descending", None),
+        }
+        if self.classes and self.of_class.sum():
+            profile = self.by_class.view(self.features, -1) / self.of_class
+            share = profile / profile.sum(1, keepdim=True)
+            columns["class_mean"] = (profile, "E[ |codes_bj| ] in each class", None)
+            purity = share.nan_to_num(-1).amax(1)
+            purity[purity < 0] = torch.nan
+            columns["purity"] = (purity, "the largest share of a class in class_mean", 1 / len(self.classes))
+        return [
+            _column(name, values, "streamed", about, null, self.n) for name, (values, about, null) in columns.items()
+        ]
+
+    def together(self, n: int) -> list[Column]:
+        """The features that come and go with each: Pearson's correlation of codes."""
+        if self.features > EXACT or self.features < 2:
+            return []
+        codes: Any = sparse.vstack(self.kept, format="csr", dtype=np.float64)
+        count = codes.shape[0]
+        mean = np.asarray(codes.mean(0)).ravel()
+        deviation = np.sqrt(np.maximum(np.asarray(codes.multiply(codes).mean(0)).ravel() - mean**2, 0))
+        flipped = codes.T.tocsr()
+
+        def correlation(rows: slice) -> Tensor:
+            joint = (flipped[rows] @ codes).toarray() / count - mean[rows, None] * mean
+            with np.errstate(divide="ignore", invalid="ignore"):
+                found = joint / (deviation[rows, None] * deviation)
+            return torch.from_numpy(np.where(np.isfinite(found), found, -np.inf))
+
+        ids, values = nearest(self.features, n, correlation)
+        about = "features whose codes correlate most, descending"
+        return [
+            _column("together_ids", ids, "sampled", about, None, count),
+            _column("together", values, "sampled", "Pearson's correlation with them", 0.0, count),
+        ]
+
+    def figures(self) -> dict[str, float]:
+        return {"l0": self.l0 / self.weight, "population_sparsity": self.population / self.weight}
+
+
+def _entries(codes: Codes) -> tuple[Tensor, Tensor, Tensor]:
+    """Sample, feature and value of every code that is not 0, [nnz] each."""
+    if codes.is_dense:
+        rows, features = codes.values.nonzero(as_tuple=True)
+        return rows, features, codes.values[rows, features]
+    values, index, _ = codes.sparse()
+    fires = values != 0
+    return codes.rows()[fires], index[fires], values[fires]
+
+
+def nearest(features: int, n: int, likeness: Callable[[slice], Tensor]) -> tuple[Tensor, Tensor]:
+    """For each feature the `n` others that are most like it: ids and likeness, [F, n]; −1 and NaN where none is.
+
+    Args:
+        features: F.
+        n: how many.
+        likeness: of the features of a slice to all, [block, F]; −∞ where it is not defined.
+    """
+    n = min(n, features - 1)
+    ids, values = torch.full((features, n), NOTHING), torch.full((features, n), torch.nan)
+    height = max(1, 2**23 // features)
+    for start in range(0, features, height):
+        rows = slice(start, min(start + height, features))
+        found = likeness(rows)
+        at = torch.arange(rows.start, rows.stop)
+        found[at - start, at] = -torch.inf
+        best, who = found.topk(n, dim=1)
+        ids[rows] = torch.where(best.isfinite(), who, NOTHING)
+        values[rows] = torch.where(best.isfinite(), best, torch.nan).float()
+    return ids, values
+
+
+def _filters(sae: SAE, inputs: Moments, neighbours: int, fits: int) -> list[Column]:
+    """Measures of the weights, in the units of the data."""
+    shape, features = sae.schema.shape, sae.n_latents
+    both = {
+        "encoder": sae.preprocess.filters_in_raw_units(sae.W_enc.detach()).cpu(),
+        "decoder": sae.preprocess.rows_in_raw_units(sae.W_dec.detach()).cpu(),
+    }
+    noise = looks.white_noise(min(_NULLS, features), sae.n_inputs)
+    deviation = inputs.variance.sqrt()
+    varies = partial(looks.dead_input_energy, std=deviation / deviation.max(), below=CONSTANT)
+    measures: dict[str, Callable[..., Tensor]] = {**PLAIN, "constant_energy": varies}
+    if shape is not None:
+        measures |= {name: partial(measure, shape=shape) for name, measure in PICTURED.items()}
+    fitted_null = math.nan
+    if shape is not None and fits:
+        fitted_null = float(fit_gabor(noise[:_FITTED_NULLS], shape).r2.nanmedian())
+    columns = []
+    for of, filters in both.items():
+        if filters.shape[1] != sae.n_inputs:
+            continue  # the decoder of a transcoder: its rows are no filters of these inputs
+        norm = precise(filters).norm(dim=1)
+        columns.append(_column(f"{of}.norm", norm, "weights", "‖w‖ in units of the data", None, features))
+        for name, measure in measures.items():
+            values = torch.cat([measure(block) for block in filters.split(BLOCK)])
+            null = float(measure(noise).nanmedian())
+            columns.append(_column(f"{of}.{name}", values, "weights", _formula(measure), null, features))
+        if shape is not None and fits:
+            columns += _gabors(of, filters, shape, fits, fitted_null)
+        if 1 < features <= EXACT:
+            columns += _alike(of, filters, noise, neighbours)
+    return columns
+
+
+def _alike(of: str, filters: Tensor, noise: Tensor, n: int) -> list[Column]:
+    """The nearest others by cosine, and the largest |cosine| to any."""
+    unit = functional.normalize(filters, dim=1)
+    ids, values = nearest(len(unit), n, lambda rows: unit[rows] @ unit.T)
+    about = "the features with the largest cos(w_j, w_k), descending"
+    null = float(looks.max_cosine(noise).nanmedian())
+    return [
+        _column(f"{of}.neighbour_ids", ids, "weights", about, None, len(unit)),
+        _column(f"{of}.neighbour_cosine", values, "weights", "cos(w_j, w_k) with them", None, len(unit)),
+        _column(f"{of}.max_cosine", looks.max_cosine(filters), "weights", _formula(looks.max_cosine), null, len(unit)),
+    ]
+
+
+def _gabors(of: str, filters: Tensor, shape: tuple[int, ...], fits: int, null: float) -> list[Column]:
+    """Gabor functions fitted to filters, spread evenly where there are more than `fits`; NaN for the others."""
+    chosen = torch.linspace(0, len(filters) - 1, min(fits, len(filters))).round().long()
+    fit = fit_gabor(filters[chosen], shape)
+    columns = []
+    for name in (field.name for field in fields(fit)):
+        values = torch.full((len(filters),), torch.nan, dtype=torch.float64)
+        values[chosen] = getattr(fit, name)
+        about = f"{name} of the best Gabor function (Jones & Palmer 1987)"
+        at = null if name == "r2" else None
+        columns.append(_column(f"{of}.gabor_{name}", values, "fitted", about, at, len(chosen)))
+    return columns
+
+
+def _formula(measure: Callable[..., Tensor]) -> str:
+    """The first sentence of a measure's docstring, which says its formula."""
+    described = measure.func if isinstance(measure, partial) else measure
+    return (described.__doc__ or "").split("\n")[0].replace(", [F]", "").rstrip(".")
+
+
+def _column(name: str, values: Tensor, cost: Cost, about: str, null: float | None, seen: int) -> Column:
+    array = values.detach().cpu().numpy()
+    array = array.astype(np.float32) if array.dtype == np.float64 else array
+    null = None if null is None or not math.isfinite(null) else null
+    return Column(name=name, values=array, cost=cost, about=about, null=null, seen=seen)

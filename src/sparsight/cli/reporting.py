@@ -1,0 +1,42 @@
+"""`sparsight report`."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from sparsight import report
+from sparsight.atlas import survey
+from sparsight.core import Atlas, Source
+from sparsight.errors import SparsightError
+from sparsight.job import data_of
+from sparsight.run import Run, write
+from sparsight.sources import open_source
+from sparsight.spec import build
+from sparsight.views import exports
+
+
+def make(run: Run, data: str | None, out: Path | None, export: Path | None, console: Console) -> None:
+    """Write the report of a run, and before it the atlas where there is none of these data."""
+    run.sae()  # says what is missing before anything is measured
+    _, measured = data_of(run, None if data is None else build("source", open_source(data)))
+    place = out or run.path / "report.html"
+    write(place, report.html(run, surveyed(run, measured), measured).encode())
+    console.print(f"the report is in {place}", soft_wrap=True)
+    if export is not None:
+        if export.exists() and not export.is_dir():
+            raise SparsightError(f"{str(export)!r} is a file: give a folder to export to")
+        for name, content in exports.every(run, run.atlas(), measured).items():
+            write(export / name, content)
+        console.print(f"pictures and tables are in {export}", soft_wrap=True)
+
+
+def surveyed(run: Run, measured: Source) -> Atlas:
+    """The atlas of these samples, from the run's folder or made now."""
+    try:
+        found = run.atlas()
+        if found.samples["sha256"] == measured.fingerprint():
+            return found
+    except SparsightError:
+        pass
+    run.put_atlas(survey(run.sae(), measured))
+    return run.atlas()

@@ -1,0 +1,222 @@
+"""The report: one HTML file that needs nothing else."""
+
+import json
+from collections.abc import Iterator, Mapping
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+
+import sparsight
+from sparsight import atlas as surveying
+from sparsight.core import SAE, Atlas, Source
+from sparsight.run import Run
+from sparsight.views import charts, exports, features, figures, samples
+
+HERE = Path(__file__).parent
+BUDGET = 1_200_000
+"""Bytes that filters may take; where there are more, some features are shown."""
+MOST = 2_000
+"""Features that one page shows."""
+TOP, DRAWN = 8, 8
+"""Examples of a feature: with the largest codes, and from the largest to the smallest."""
+SAMPLES, PARTS = 12, 14
+"""Samples that are shown, and features of which one is built up."""
+
+
+def html(run: Run, atlas: Atlas, measured: Source) -> str:
+    """The report of a run.
+
+    Args:
+        run: it has ended, or been stopped with a model.
+        atlas: the facts about its features.
+        measured: the samples that the atlas was made from.
+    """
+    sae = run.sae()
+    shape = sae.schema.shape
+    size = 2 * sae.n_inputs if shape is not None else 1
+    ids = features.spread(len(atlas), min(MOST, max(1, BUDGET // size)))
+    examples = features.examples(atlas, measured, ids, TOP, DRAWN)
+    data = {
+        "shape": shape,
+        "ids": ids.tolist(),
+        "columns": features.table(atlas, ids),
+        "histogram": atlas["histogram"][ids].tolist(),
+        "edges": features.numbers(surveying.edges()),
+        "examples": examples,
+        "classes": measured.schema.classes,
+        "class_mean": features.numbers(atlas["class_mean"][ids]) if "class_mean" in atlas else None,
+        "neighbours": {
+            name: features.numbers(np.asarray(atlas[name][ids]))
+            for name in ("decoder.neighbour_ids", "decoder.neighbour_cosine", "together_ids", "together")
+            if name in atlas
+        },
+    }
+    if shape is not None:
+        data["filters"] = {of: features.packed(w) for of, w in features.filters(sae, ids).items()}
+    else:
+        data["inputs"] = features.heaviest(sae, ids, 8)
+    page = Template((HERE / "page.html").read_text(encoding="utf-8"))
+    return page.substitute(
+        title=escape(run.path.resolve().name),
+        lead=escape(_lead(run)),
+        tiles=_tiles(run, atlas),
+        notes=_notes(run, len(atlas), len(ids)),
+        sections="\n".join(_sections(run, sae, atlas, measured)),
+        style=(HERE / "page.css").read_text(encoding="utf-8"),
+        script=(HERE / "page.js").read_text(encoding="utf-8"),
+        version=sparsight.__version__,
+        data=json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
+    )
+
+
+def _lead(run: Run) -> str:
+    recipe, manifest = run.recipe, run.manifest
+    return (
+        f"{recipe['n_latents']} features of {manifest['data']['inputs']} inputs, learned from "
+        f"{manifest['data']['samples']:,} samples with the recipe {recipe['name']} "
+        f"({recipe['architecture']['name']}). {recipe['summary']}"
+    )
+
+
+def _tiles(run: Run, atlas: Atlas) -> str:
+    """The figures that matter most, each over what chance gives."""
+    summary = run.summary
+    assert summary is not None
+    quality = summary["quality"]
+    rows = [
+        (
+            "variance explained",
+            f"{quality['explained_variance']:.1%}",
+            f"null: the mean, 0 %; {summary['measured_on']}",
+        ),
+        ("features per sample (L0)", f"{quality['l0']:.1f}", f"of {len(atlas)}"),
+        ("dead features", str(summary["dead"]), f"{quality['silent']:.0f} silent on {summary['measured_on']}"),
+    ]
+    for of in ("encoder", "decoder"):
+        column = atlas.columns.get(f"{of}.moran")
+        if column is not None:
+            live = column.values[np.asarray(atlas["rate"]) > 0]
+            median = float(np.nanmedian(live)) if np.isfinite(live).any() else float("nan")
+            rows.append((f"Moran's I, {of}", f"{median:.2f}", f"white noise {abs(column.null or 0):.2f}"))
+    if "purity" in atlas:
+        column = atlas.columns["purity"]
+        rows.append(("class purity, median", f"{np.nanmedian(column.values):.2f}", f"chance {column.null or 0:.2f}"))
+    return "".join(
+        f'<li>{escape(name)}<b>{escape(value)}</b><span class="null">{escape(null)}</span></li>'
+        for name, value, null in rows
+    )
+
+
+def _notes(run: Run, features: int, shown: int) -> str:
+    notes = list(run.manifest["notes"])
+    if shown < features:
+        notes.append(f"{shown} of {features:,} features are shown, evenly spread")
+    return f'<ul class="notes">{"".join(f"<li>{escape(note)}</li>" for note in notes)}</ul>' if notes else ""
+
+
+def _sections(run: Run, sae: SAE, atlas: Atlas, measured: Source) -> Iterator[str]:
+    yield _features(sae)
+    chosen = samples.chosen(measured, SAMPLES)
+    made = samples.reconstructions(sae, measured, chosen)
+    if made["picture"] is not None:
+        yield _section(
+            "Samples and what is made of them",
+            "Above the sample, in the middle its reconstruction, below the difference (grey: none).",
+            f'<div class="scroll rows">{_picture("reconstructions", made["picture"])}</div>',
+        )
+        built = [samples.build_up(sae, measured, int(at), PARTS) for at in chosen[:3]]
+        rows = "".join(
+            f'<div class="scroll">{_picture(f"build-up-{n}", one["picture"], _adds(one))}</div>'
+            for n, one in enumerate(built, 1)
+        )
+        yield _section(
+            "Built feature by feature",
+            "Above the sum so far, first without any feature, at the right the whole reconstruction and the sample; "
+            "below what each feature adds, the largest part first.",
+            rows,
+        )
+    yield _section("Training", "Each term alone, and its share of the gradient.", _charts(figures.training(run)))
+    yield _section("The features as a population", "", _charts(figures.population(run, atlas)))
+    if sae.schema.shape is not None:
+        said = (
+            "The Gabor function nearest to each filter. Strokes have orientations all around and middling frequencies."
+        )
+        yield _section("Orientation and frequency", said, _charts(figures.gabors(atlas)))
+    plane = samples.plane(sae, measured)
+    chart = charts.scatter(plane["points"], plane["groups"], measured.schema.classes, x=plane["method"], y="")
+    name = f"Codes of {len(plane['points']):,} samples by {plane['method']}"
+    yield _section("Codes in two dimensions", "", f'<div class="wide">{_chart(name, chart)}</div>')
+    yield _table()
+    records = {"recipe": run.recipe, "manifest": run.manifest, "summary": run.summary}
+    yield _section("Recipe and manifest", "", "".join(_folded(name, record) for name, record in records.items()))
+
+
+def _features(sae: SAE) -> str:
+    """The grids and the panel of one feature; the script fills them."""
+    grids, pictured = "", ""
+    if sae.schema.shape is not None:
+        grids = "".join(
+            f'<figure data-name="{of}"><canvas class="grid" data-of="{of}" {focus} aria-label="{said}"></canvas>'
+            f"<figcaption><span>{said}</span></figcaption></figure>"
+            for of, focus, said in (
+                ("encoder", 'tabindex="0"', "encoder filters"),
+                ("decoder", 'tabindex="0"', "decoder rows"),
+                ("null", "", "null: white noise"),
+            )
+        )
+        grids = f'<div class="grids">{grids}</div>'
+        pictured = (
+            '<label>scale<select id="scale"><option value="own">each its own</option>'
+            '<option value="shared">shared</option></select></label>'
+            '<label>colours<select id="colour"><option value="grey">grey</option>'
+            '<option value="diverging">diverging</option></select></label>'
+            '<label class="check"><input type="checkbox" id="dim" checked>dim silent ones</label>'
+            '<label class="check"><input type="checkbox" id="lay">lay the filter over samples</label>'
+            '<span class="scale">−<canvas id="scalebar"></canvas>+ <span id="scalewords"></span></span>'
+        )
+    return (
+        '<section><h2>Features</h2><p class="soft">Choose one by mouse, finger or arrow keys.</p>'
+        '<div class="controls"><label>sorted by<select id="sort"></select></label>'
+        f'<button id="turn">turn round</button>{pictured}</div><div class="explorer">{grids}'
+        '<div id="feature"><div class="full"><h3 id="name"></h3></div><div id="cards"></div></div></div></section>'
+    )
+
+
+def _table() -> str:
+    return (
+        '<section><h2>All measures</h2><p class="soft">A heading sorts; its tip says the formula.</p>'
+        '<div class="scroll"><table><thead><tr id="heads"></tr></thead><tbody id="rows"></tbody></table></div>'
+        '<p><button id="more">show all</button> <button id="csv">save as CSV</button></p></section>'
+    )
+
+
+def _folded(name: str, record: Any) -> str:
+    text = escape(json.dumps(record, indent=2, ensure_ascii=False))
+    return f"<details><summary>{name}</summary><pre>{text}</pre></details>"
+
+
+def _section(title: str, said: str, inner: str) -> str:
+    lead = f'<p class="soft">{escape(said)}</p>' if said else ""
+    return f"<section><h2>{escape(title)}</h2>{lead}{inner}</section>"
+
+
+def _charts(titled: Mapping[str, str]) -> str:
+    return f'<div class="charts">{"".join(_chart(title, chart) for title, chart in titled.items())}</div>'
+
+
+def _chart(title: str, chart: str) -> str:
+    name = exports.slug(title)
+    return f'<figure data-name="{name}"><h3>{escape(title)}</h3>{chart}<figcaption><span></span></figcaption></figure>'
+
+
+def _picture(name: str, pixels: np.ndarray, said: str = "") -> str:
+    image = f'<img alt="{name}" src="{features.data_uri(pixels)}">'
+    return f'<figure data-name="{name}">{image}<figcaption><span>{escape(said)}</span></figcaption></figure>'
+
+
+def _adds(built: Mapping[str, Any]) -> str:
+    pairs = zip(built["features"], built["codes"], strict=True)
+    return "features " + ", ".join(f"{feature} ({code:.3g})" for feature, code in pairs)

@@ -1,0 +1,137 @@
+"""What pages say of features: filters as bytes, tables of measures, and the samples that show them."""
+
+import base64
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from sparsight.core import SAE, Atlas, Source
+from sparsight.meters.examples import NOTHING
+from sparsight.meters.shape import white_noise
+from sparsight.views.pictures import coloured, png
+
+
+def spread(n: int, at_most: int) -> np.ndarray:
+    """Up to `at_most` of the numbers 0 ... n − 1, evenly spread, [m]."""
+    return np.unique(np.linspace(0, n - 1, min(n, at_most)).round().astype(int))
+
+
+def filters(sae: SAE, ids: np.ndarray) -> dict[str, Tensor]:
+    """Encoder filters, decoder rows and their null in raw units, [n, D] each."""
+    at = torch.from_numpy(ids)
+    return {
+        "encoder": sae.preprocess.filters_in_raw_units(sae.W_enc.detach())[at].cpu(),
+        "decoder": sae.preprocess.rows_in_raw_units(sae.W_dec.detach())[at].cpu(),
+        "null": white_noise(len(ids), sae.n_inputs),
+    }
+
+
+def packed(weights: Tensor) -> dict[str, Any]:
+    """Filters as signed bytes: weight = byte / 127 · the filter's peak. `data` is in base64, [n, D] row by row."""
+    peaks = weights.abs().amax(1, keepdim=True)
+    levels = (127 * weights / peaks.clamp_min(1e-30)).round().to(torch.int8)
+    return {"peaks": numbers(peaks.squeeze(1).numpy()), "data": base64.b64encode(levels.numpy().tobytes()).decode()}
+
+
+def numbers(values: np.ndarray) -> list[Any]:
+    """Numbers with four digits, nested as the array is; None where there is none."""
+    if values.ndim > 1:
+        return [numbers(row) for row in values]
+    if values.dtype.kind in "iub":
+        return values.tolist()
+    return [float(f"{v:.4g}") if np.isfinite(v) else None for v in values.tolist()]
+
+
+def table(atlas: Atlas, ids: np.ndarray) -> dict[str, dict[str, Any]]:
+    """The columns with one number per feature, with formula, cost and null."""
+    return {
+        name: {
+            "values": numbers(column.values[ids]),
+            "about": column.about,
+            "cost": column.cost,
+            "null": column.null,
+            "seen": column.seen,
+        }
+        for name, column in atlas.numbers().items()
+    }
+
+
+def as_csv(atlas: Atlas) -> str:
+    """All features, one per line, with every measure that is one number."""
+    columns = atlas.numbers()
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["feature", *columns])
+    for feature in range(len(atlas)):
+        writer.writerow([feature, *(f"{column.values[feature]:.7g}" for column in columns.values())])
+    return text.getvalue()
+
+
+def examples(atlas: Atlas, source: Source, ids: np.ndarray, top: int, drawn: int) -> dict[str, Any]:
+    """The samples that show features: `top` with the largest codes, and `drawn` from the largest to the smallest.
+
+    Returns:
+        `top` and `drawn`: for each feature places in `samples`; their codes; `samples`: ids and labels; and, where
+        samples are pictures, `sprite`: all of them in one PNG, `across` in a row.
+    """
+    random = atlas["random_ids"][ids]
+    counts = (random != NOTHING).sum(1)
+    steps = np.linspace(0, 1, drawn)
+    at = (steps[None, :] * np.maximum(counts - 1, 0)[:, None]).round().astype(int)
+    picked = {
+        "top": (atlas["top_ids"][ids, :top], atlas["top_values"][ids, :top]),
+        "drawn": (np.take_along_axis(random, at, 1), np.take_along_axis(atlas["random_values"][ids], at, 1)),
+    }
+    needed = np.unique(np.concatenate([who.ravel() for who, _ in picked.values()]))
+    needed = needed[needed != NOTHING]
+    found: dict[str, Any] = {"samples": needed.tolist(), "labels": _labels(source, needed)}
+    for name, (who, codes) in picked.items():
+        place = np.where(who == NOTHING, NOTHING, np.searchsorted(needed, who))
+        found[name], found[f"{name}_codes"] = place.tolist(), numbers(codes)
+    shape = source.schema.shape
+    if shape is not None and len(needed):
+        found["across"] = 64
+        found["sprite"] = data_uri(sprite(source.gather(torch.from_numpy(needed)), shape, found["across"]))
+    return found
+
+
+def heaviest(sae: SAE, ids: np.ndarray, n: int) -> list[list[tuple[str, float]]]:
+    """For each feature the `n` outputs with the largest weight in its decoder row, in raw units, by name."""
+    rows = sae.preprocess.rows_in_raw_units(sae.W_dec.detach())[torch.from_numpy(ids)].cpu()
+    best = rows.abs().topk(min(n, rows.shape[1]), dim=1).indices
+    names = sae.schema.names or [f"input {i}" for i in range(rows.shape[1])]
+    weights = rows.gather(1, best)
+    return [
+        [(names[i], float(f"{w:.4g}")) for i, w in zip(which, weight, strict=True)]
+        for which, weight in zip(best.tolist(), weights.tolist(), strict=True)
+    ]
+
+
+def _labels(source: Source, ids: np.ndarray) -> list[str | None] | None:
+    labels, classes = source.labels(), source.schema.classes
+    if labels is None or classes is None:
+        return None
+    return [classes[n] if n >= 0 else None for n in labels[torch.from_numpy(ids)].tolist()]
+
+
+def sprite(samples: Tensor, shape: Sequence[int], across: int) -> np.ndarray:
+    """Pictures side by side in one, scaled from their lowest to their highest value, uint8."""
+    low, high = samples.min(), samples.max()
+    tiles = coloured(((samples - low) / (high - low).clamp_min(1e-12)).unflatten(1, (*shape[:2], -1)))
+    rows = -(-len(tiles) // across)
+    full = tiles.new_zeros(rows * across, *tiles.shape[1:])
+    full[: len(tiles)] = tiles
+    sheet = full.unflatten(0, (rows, across)).permute(0, 2, 1, 3, 4).flatten(2, 3).flatten(0, 1)
+    pixels = (255 * sheet).round().to(torch.uint8).numpy()
+    return pixels[..., 0] if len(shape) == 2 or shape[2] == 1 else pixels
+
+
+def data_uri(picture: np.ndarray | Image.Image) -> str:
+    """A picture for an <img> that needs no file."""
+    return f"data:image/png;base64,{base64.b64encode(png(picture)).decode()}"

@@ -1,0 +1,106 @@
+"""What a model makes of single samples."""
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sparsight.core import SAE, Codes, Source
+from sparsight.views.pictures import coloured, tiled
+
+
+def chosen(source: Source, n: int) -> Tensor:
+    """Samples that show what there is: the first of each class in turn, or evenly spread, [m]."""
+    labels = source.labels()
+    if labels is None or (labels < 0).all():
+        return torch.linspace(0, len(source) - 1, min(n, len(source))).round().long().unique()
+    found: list[int] = []
+    groups = [(labels == label).nonzero().squeeze(1).tolist() for label in labels.unique().tolist() if label >= 0]
+    for turn in range(n):
+        found += [group[turn] for group in groups if turn < len(group)]
+        if len(found) >= n:
+            break
+    return torch.tensor(found[:n])
+
+
+@torch.no_grad()
+def reconstructions(sae: SAE, source: Source, ids: Tensor) -> dict[str, Any]:
+    """Samples, what is made of them, and the difference, one below the other.
+
+    Returns:
+        `picture`, uint8 [height, width, 3], or None where samples have no geometry; `explained`: for each sample
+        1 − ‖x − x̂‖² / ‖x − mean‖², with the mean of these samples.
+    """
+    raw = source.gather(ids)
+    recon = sae.reconstruct(raw.to(sae.b_dec)).cpu()
+    power = (raw - raw.mean(0)).square().sum(1).clamp_min(1e-12)
+    explained = (1 - (raw - recon).square().sum(1) / power).tolist()
+    shape = source.schema.shape
+    if shape is None:
+        return {"picture": None, "explained": explained}
+    low, high = raw.min(), raw.max()
+    span = (high - low).clamp_min(1e-12)
+    rows = [(raw - low) / span, (recon - low) / span, 0.5 + 0.5 * (recon - raw) / span]
+    tiles = coloured(torch.cat(rows).unflatten(1, (*shape[:2], -1)))
+    return {"picture": tiled(tiles, len(ids)), "explained": explained}
+
+
+@torch.no_grad()
+def build_up(sae: SAE, source: Source, id: int, steps: int) -> dict[str, Any]:
+    """One sample, built feature by feature: first what is there without any, then the largest part first.
+
+    A feature's part is |code| ‖W_dec_j‖.
+
+    Returns:
+        `picture`, uint8: above the sum so far, ending with the whole reconstruction and the sample; below the row that
+        was added. `features`, `codes`: of the rows that were added. None where samples have no geometry.
+    """
+    raw = source.gather(torch.tensor([id])).to(sae.b_dec)
+    codes = sae.transform(raw).dense()[0]
+    size = codes.abs() * sae.W_dec.detach().norm(dim=1)
+    order = size.argsort(descending=True, stable=True)[: min(steps, int((codes != 0).sum()))]
+    partial = codes.new_zeros(len(order) + 1, len(codes))
+    for row, feature in enumerate(order.tolist(), 1):
+        partial[row:, feature] = codes[feature]
+    sums = sae.preprocess.inverse(sae.decode(Codes(partial, sae.n_latents)))
+    whole = sae.reconstruct(raw)
+    found: dict[str, Any] = {"features": order.tolist(), "codes": codes[order].tolist(), "picture": None}
+    shape = source.schema.shape
+    if shape is not None:
+        low, span = raw.min(), (raw.max() - raw.min()).clamp_min(1e-12)
+        above = (torch.cat([sums, whole, raw]) - low) / span
+        rows = sae.preprocess.rows_in_raw_units(sae.W_dec.detach())[order] * codes[order, None]
+        blank = rows.new_zeros(1, rows.shape[1])
+        below = 0.5 + 0.5 * torch.cat([blank, rows, blank, blank]) / span
+        tiles = coloured(torch.cat([above, below]).cpu().unflatten(1, (*shape[:2], -1)))
+        found["picture"] = tiled(tiles, len(above))
+    return found
+
+
+@torch.no_grad()
+def plane(sae: SAE, source: Source, n: int = 1500, seed: int = 0) -> dict[str, Any]:
+    """Codes in two dimensions, by UMAP where it is installed and else by their first two principal components.
+
+    Returns:
+        `method`; `points` [m, 2]; `groups` [m], classes, −1 where there is none, or None; `ids` [m].
+    """
+    ids = torch.linspace(0, len(source) - 1, min(n, len(source))).round().long().unique()
+    codes = sae.transform(source.gather(ids).to(sae.b_dec)).dense().cpu().double().numpy()
+    labels = source.labels()
+    groups = None if labels is None else labels[ids].numpy()
+    method, points = _flattened(codes, seed)
+    return {"method": method, "points": points, "groups": groups, "ids": ids.numpy()}
+
+
+def _flattened(codes: np.ndarray, seed: int) -> tuple[str, np.ndarray]:
+    try:
+        umap: Any = import_module("umap")  # an extra
+    except ImportError:
+        centred = codes - codes.mean(0)
+        left, size, _ = np.linalg.svd(centred, full_matrices=False)
+        points = np.zeros((len(codes), 2))
+        points[:, : min(2, left.shape[1])] = (left * size)[:, :2]
+        return "PCA", points
+    return "UMAP", np.asarray(umap.UMAP(random_state=seed, n_jobs=1).fit_transform(codes))
