@@ -6,7 +6,7 @@ import pytest
 import torch
 from toys import D, F, N, samples, toy_job, toy_source
 
-from sparsight.atlas import BINS, edges, nearest, survey
+from sparsight.atlas import BINS, edges, survey
 from sparsight.core import SAE, Atlas, Source
 from sparsight.errors import SparsightError
 from sparsight.meters import shape
@@ -114,13 +114,12 @@ def test_neighbours_are_those_of_the_full_matrices() -> None:
         np.testing.assert_allclose(found[atlas[ids] >= 0], atlas[values][atlas[ids] >= 0], rtol=1e-4, atol=1e-5)
 
 
-def test_neighbours_are_found_block_by_block() -> None:
-    dice = torch.Generator().manual_seed(0)
-    rows = torch.randn(3000, 8, generator=dice)
-    ids, values = nearest(3000, 2, lambda block: rows[block] @ rows.T)
-    full = (rows @ rows.T).fill_diagonal_(-torch.inf)
-    torch.testing.assert_close(values, full.topk(2, dim=1).values)
-    torch.testing.assert_close(ids, full.topk(2, dim=1).indices)
+def test_beyond_the_bound_neighbours_are_approximate_and_say_how_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sparsight.atlas.EXACT", F - 1)
+    atlas = survey(model(), labelled(), neighbours=3, fits=0)
+    assert "% of the true ones" in atlas.columns["decoder.neighbour_ids"].about
+    assert "decoder.max_cosine" not in atlas
+    assert "together" not in atlas
 
 
 def test_measures_of_filters_are_those_of_the_meters_with_their_nulls() -> None:

@@ -15,9 +15,10 @@ from torch.nn import functional
 from sparsight.core import SAE, Atlas, Codes, Column, Cost, Source, generator
 from sparsight.errors import SparsightError
 from sparsight.meters import shape as looks
-from sparsight.meters.examples import NOTHING, Kept
+from sparsight.meters.examples import Kept
 from sparsight.meters.gabor import fit_gabor
 from sparsight.meters.moments import Moments, precise
+from sparsight.meters.neighbours import nearest, roughly_nearest
 
 BINS, PER_OCTAVE, LOWEST = 48, 2, -12
 """Histograms of |codes|: 48 bins of half an octave from 2⁻¹² on; the first and the last take what lies beyond."""
@@ -220,28 +221,6 @@ def _entries(codes: Codes) -> tuple[Tensor, Tensor, Tensor]:
     return codes.rows()[fires], index[fires], values[fires]
 
 
-def nearest(features: int, n: int, likeness: Callable[[slice], Tensor]) -> tuple[Tensor, Tensor]:
-    """For each feature the `n` others that are most like it: ids and likeness, [F, n]; −1 and NaN where none is.
-
-    Args:
-        features: F.
-        n: how many.
-        likeness: of the features of a slice to all, [block, F]; −∞ where it is not defined.
-    """
-    n = min(n, features - 1)
-    ids, values = torch.full((features, n), NOTHING), torch.full((features, n), torch.nan)
-    height = max(1, 2**23 // features)
-    for start in range(0, features, height):
-        rows = slice(start, min(start + height, features))
-        found = likeness(rows)
-        at = torch.arange(rows.start, rows.stop)
-        found[at - start, at] = -torch.inf
-        best, who = found.topk(n, dim=1)
-        ids[rows] = torch.where(best.isfinite(), who, NOTHING)
-        values[rows] = torch.where(best.isfinite(), best, torch.nan).float()
-    return ids, values
-
-
 def _filters(sae: SAE, inputs: Moments, neighbours: int, fits: int) -> list[Column]:
     """Measures of the weights, in the units of the data."""
     shape, features = sae.schema.shape, sae.n_latents
@@ -270,7 +249,7 @@ def _filters(sae: SAE, inputs: Moments, neighbours: int, fits: int) -> list[Colu
             columns.append(_column(f"{of}.{name}", values, "weights", _formula(measure), null, features))
         if shape is not None and fits:
             columns += _gabors(of, filters, shape, fits, fitted_null)
-        if 1 < features <= EXACT:
+        if features > 1:
             columns += _alike(of, filters, noise, neighbours)
     return columns
 
@@ -278,14 +257,22 @@ def _filters(sae: SAE, inputs: Moments, neighbours: int, fits: int) -> list[Colu
 def _alike(of: str, filters: Tensor, noise: Tensor, n: int) -> list[Column]:
     """The nearest others by cosine, and the largest |cosine| to any."""
     unit = functional.normalize(filters, dim=1)
-    ids, values = nearest(len(unit), n, lambda rows: unit[rows] @ unit.T)
+    features = len(unit)
     about = "the features with the largest cos(w_j, w_k), descending"
-    null = float(looks.max_cosine(noise).nanmedian())
-    return [
-        _column(f"{of}.neighbour_ids", ids, "weights", about, None, len(unit)),
-        _column(f"{of}.neighbour_cosine", values, "weights", "cos(w_j, w_k) with them", None, len(unit)),
-        _column(f"{of}.max_cosine", looks.max_cosine(filters), "weights", _formula(looks.max_cosine), null, len(unit)),
+    if features > EXACT:
+        ids, values, recall = roughly_nearest(unit, n)
+        about += f"; approximate, with {recall:.0%} of the true ones"
+    else:
+        ids, values = nearest(features, n, lambda rows: unit[rows] @ unit.T)
+    columns = [
+        _column(f"{of}.neighbour_ids", ids, "weights", about, None, features),
+        _column(f"{of}.neighbour_cosine", values, "weights", "cos(w_j, w_k) with them", None, features),
     ]
+    if features <= EXACT:
+        measure = looks.max_cosine
+        null = float(measure(noise).nanmedian())
+        columns.append(_column(f"{of}.max_cosine", measure(filters), "weights", _formula(measure), null, features))
+    return columns
 
 
 def _gabors(of: str, filters: Tensor, shape: tuple[int, ...], fits: int, null: float) -> list[Column]:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-NOTHING = -1
+from sparsight.meters.neighbours import NOTHING
 
 
 class Kept:
