@@ -31,7 +31,7 @@ docs: .venv/installed
 	$(BIN)/mkdocs build --strict
 
 figures: .venv/installed
-	$(BIN)/python tools/make_figures.py
+	$(BIN)/python -m tools.make_figures
 
 clean:
 	rm -rf .venv site dist runs

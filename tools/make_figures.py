@@ -1,44 +1,30 @@
 """Make the pictures of README and docs: `make figures`."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import torch
-
-from sparsight import recipes
-from sparsight.core import SAE
-from sparsight.job import Recipe, prepare
+from examples import question
+from sparsight.core import Source
+from sparsight.spec import build
 from sparsight.views.pictures import grid, png, side_by_side
 
 OUT = Path(__file__).parents[1] / "docs" / "figures"
 SHOWN = 100
 
 
-def trained(recipe: str) -> SAE:
-    """A recipe's model of the embedded digits."""
-    job = prepare(Recipe.parse({**recipes.read(recipe), "source": "digits"}))
-    job.trainer.fit(job.source)
-    return job.sae
-
-
-def first(weights: torch.Tensor) -> torch.Tensor:
-    """As many filters as fit on a picture."""
-    return weights.detach()[:SHOWN]
-
-
 def main() -> None:
-    """The question's encoder beside the decoder of `strokes`, and all recipes' encoders above their decoders."""
+    """The four panels of the question, and the encoders and the decoders of its three recipes."""
     OUT.mkdir(parents=True, exist_ok=True)
-    models = {name: trained(name) for name in ("question", "ufldl", "strokes")}
-    shape = (28, 28)
-    noise = grid(first(models["question"].W_enc), shape)
-    strokes = grid(first(models["strokes"].W_dec), shape)
-    head = {"the question: a sparsity cost, and noise": noise, "sparsight train digits: strokes": strokes}
-    (OUT / "noise-and-strokes.png").write_bytes(png(side_by_side(head)))
+    source: Source = build("source", "digits")
+    with TemporaryDirectory() as folder:
+        runs = question.trained(source, Path(folder))
+        (OUT / "question.png").write_bytes(png(question.panels(source, runs)))
+        models = {name: run.sae() for name, run in runs.items()}
     for part in ("encoder", "decoder"):
         panels = {}
         for name, sae in models.items():
             weights = sae.W_enc if part == "encoder" else sae.W_dec
-            panels[f"{name}, {part}"] = grid(first(weights), shape, zoom=1)
+            panels[f"{name}, {part}"] = grid(weights[:SHOWN], (28, 28), zoom=1)
         (OUT / f"recipes-{part}.png").write_bytes(png(side_by_side(panels)))
 
 

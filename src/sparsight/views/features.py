@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from sparsight.core import SAE, Atlas, Source
@@ -132,6 +131,6 @@ def sprite(samples: Tensor, shape: Sequence[int], across: int) -> np.ndarray:
     return pixels[..., 0] if len(shape) == 2 or shape[2] == 1 else pixels
 
 
-def data_uri(picture: np.ndarray | Image.Image) -> str:
+def data_uri(picture: np.ndarray) -> str:
     """A picture for an <img> that needs no file."""
     return f"data:image/png;base64,{base64.b64encode(png(picture)).decode()}"

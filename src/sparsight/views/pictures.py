@@ -2,6 +2,7 @@
 
 import io
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -14,20 +15,29 @@ from sparsight.run import Run
 
 GUTTER, LINE = 1, 0.4
 """Pixels between two filters, and their grey, a little below that of 0."""
-CAPTION = 22
+LEADING = 1.4
+"""The height of a line of text per size of its letters."""
+GAP = 12
+"""Pixels between two pictures."""
 PAPER, INK = (255, 255, 255), (30, 30, 30)
 
 
 def grid(
-    filters: Tensor, shape: tuple[int, ...], *, scale: Literal["own", "shared"] = "own", zoom: int = 2
+    filters: Tensor,
+    shape: tuple[int, ...],
+    *,
+    scale: Literal["own", "shared"] = "own",
+    zoom: int = 2,
+    columns: int | None = None,
 ) -> np.ndarray:
-    """Filters as one picture, near-square, with mid-grey at 0 and a line between filters.
+    """Filters as one picture with mid-grey at 0 and a line between filters.
 
     Args:
         filters: [F, D].
         shape: of one filter, (height, width) or (height, width, channels).
         scale: each filter is divided by its own largest |w|, or by the largest of all.
         zoom: pixels of the picture per pixel of a filter.
+        columns: filters in a row; None: as many as make the grid near-square.
 
     Returns:
         uint8, [height, width, 3].
@@ -35,7 +45,7 @@ def grid(
     weights = filters.detach().float().cpu().unflatten(1, (*shape[:2], -1))  # [F, H, W, C]
     peak = weights.abs().amax(dim=(1, 2, 3), keepdim=True)
     peak = peak if scale == "own" else peak.amax().expand_as(peak)
-    pixels = tiled(coloured(0.5 + 0.5 * weights / peak.clamp_min(1e-12)))
+    pixels = tiled(coloured(0.5 + 0.5 * weights / peak.clamp_min(1e-12)), columns)
     return pixels.repeat(zoom, axis=0).repeat(zoom, axis=1)
 
 
@@ -65,27 +75,51 @@ def coloured(pictures: Tensor) -> Tensor:
     return three[..., :3].clamp(0, 1)
 
 
-def side_by_side(panels: dict[str, np.ndarray]) -> Image.Image:
+def captioned(
+    picture: np.ndarray, *, above: Sequence[str] = (), below: Sequence[str] = (), size: int = 15
+) -> np.ndarray:
+    """A picture with lines of text above and below it, on paper as wide as the widest of them."""
+    font = ImageFont.load_default(size)
+    line = round(LEADING * size)
+    width = max([picture.shape[1], *(math.ceil(font.getlength(text)) for text in (*above, *below))])
+    top = line * len(above)
+    bottom = top + picture.shape[0] + (size // 4 if below else 0)
+    page = Image.new("RGB", (width, bottom + line * len(below)), PAPER)
+    page.paste(Image.fromarray(picture), (0, top))
+    pen = ImageDraw.Draw(page)
+    for start, lines in ((0, above), (bottom, below)):
+        for n, text in enumerate(lines):
+            pen.text((0, start + n * line), text, fill=INK, font=font)
+    return np.asarray(page)
+
+
+def sheet(pictures: Sequence[np.ndarray], *, columns: int, gap: int = GAP, margin: int = 0) -> np.ndarray:
+    """Pictures in rows, `columns` to a row, with paper between and around them."""
+    rows = [pictures[start : start + columns] for start in range(0, len(pictures), columns)]
+    width = max(sum(picture.shape[1] for picture in row) + gap * (len(row) - 1) for row in rows)
+    heights = [max(picture.shape[0] for picture in row) for row in rows]
+    size = (sum(heights) + gap * (len(rows) - 1) + 2 * margin, width + 2 * margin, 3)
+    page = np.full(size, PAPER, np.uint8)
+    top = margin
+    for row, height in zip(rows, heights, strict=True):
+        left = margin
+        for picture in row:
+            page[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+            left += picture.shape[1] + gap
+        top += height + gap
+    return page
+
+
+def side_by_side(panels: dict[str, np.ndarray]) -> np.ndarray:
     """Pictures in a row, each below its caption."""
-    font = ImageFont.load_default(15)
-    gap = 12
-    width = sum(panel.shape[1] for panel in panels.values()) + gap * (len(panels) + 1)
-    height = max(panel.shape[0] for panel in panels.values()) + CAPTION + 2 * gap
-    sheet = Image.new("RGB", (width, height), PAPER)
-    pen = ImageDraw.Draw(sheet)
-    left = gap
-    for caption, panel in panels.items():
-        pen.text((left, gap // 2), caption, fill=INK, font=font)
-        sheet.paste(Image.fromarray(panel), (left, gap // 2 + CAPTION))
-        left += panel.shape[1] + gap
-    return sheet
+    captions = [captioned(panel, above=[caption]) for caption, panel in panels.items()]
+    return sheet(captions, columns=len(panels), margin=GAP)
 
 
-def png(picture: Image.Image | np.ndarray) -> bytes:
+def png(picture: np.ndarray) -> bytes:
     """A picture as the bytes of a PNG file."""
-    picture = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
+    Image.fromarray(picture).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
@@ -101,5 +135,5 @@ def feature_pictures(run: Run) -> dict[str, bytes]:
         "null": grid(white_noise(sae.n_latents, sae.n_inputs), shape),
     }
     captions = {"encoder": "encoder", "decoder": "decoder", "null": "null: white noise"}
-    sheet = side_by_side({captions[name]: panel for name, panel in panels.items()})
-    return {**{f"{name}.png": png(panel) for name, panel in panels.items()}, "features.png": png(sheet)}
+    together = side_by_side({captions[name]: panel for name, panel in panels.items()})
+    return {**{f"{name}.png": png(panel) for name, panel in panels.items()}, "features.png": png(together)}
