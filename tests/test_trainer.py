@@ -346,6 +346,16 @@ def test_a_near_constant_input_is_named_and_not_blown_up() -> None:
     assert float(job.sae.preprocess(data).abs().max()) < 20
 
 
+def test_columns_of_a_table_are_standardised_whatever_their_units_and_faint_pixels_are_not_blown_up() -> None:
+    data = samples()
+    data[:, 3] *= 1e-4
+    table = toy_job("topk", build("source", "arrays", data=data), preprocess=["standardise"])
+    assert not table.notes
+    torch.testing.assert_close(table.sae.preprocess(data).std(0, correction=0), torch.ones(D))
+    pictures = toy_job("topk", build("source", "arrays", data=data, shape=[4, 4]), preprocess=["standardise"])
+    assert "1 near-constant inputs are centred but not divided by their own spread (3)" in pictures.notes[0]
+
+
 @pytest.mark.parametrize(
     ("recipe", "data", "said"),
     [

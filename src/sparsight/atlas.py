@@ -32,7 +32,7 @@ _NULLS, _FITTED_NULLS = 200, 24
 BLOCK = 8192
 """Filters that are measured at once."""
 CONSTANT = 0.05
-"""Inputs with less than this share of the largest standard deviation are constant."""
+"""Pixels with less than this share of the largest standard deviation are constant."""
 
 PLAIN: dict[str, Callable[[Tensor], Tensor]] = {
     "participation_ratio": looks.participation_ratio,
@@ -231,8 +231,9 @@ def _filters(sae: SAE, inputs: Moments, neighbours: int, fits: int) -> list[Colu
     noise = looks.white_noise(min(_NULLS, features), sae.n_inputs)
     deviation = inputs.variance.sqrt()
     varies = partial(looks.dead_input_energy, std=deviation / deviation.max(), below=CONSTANT)
-    measures: dict[str, Callable[..., Tensor]] = {**PLAIN, "constant_energy": varies}
+    measures: dict[str, Callable[..., Tensor]] = dict(PLAIN)
     if shape is not None:
+        measures["constant_energy"] = varies
         measures |= {name: partial(measure, shape=shape) for name, measure in PICTURED.items()}
     fitted_null = math.nan
     if shape is not None and fits:

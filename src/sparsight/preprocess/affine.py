@@ -11,7 +11,9 @@ from sparsight.meters.moments import Moments
 from sparsight.spec import register
 
 CONSTANT = 1e-2
-"""An input is near-constant where its standard deviation is below this share of the typical one."""
+"""A pixel is near-constant where its standard deviation is below this share of the typical one."""
+ROUNDING = 1e-5
+"""Another input is, where its standard deviation is below this share of its largest magnitude."""
 
 
 class _Affine(Preprocess):
@@ -81,7 +83,9 @@ class Scale(_Affine):
 class Standardise(_Affine):
     """x = (raw − mean) / std, input by input.
 
-    A near-constant input would be blown up. Its std is replaced by the typical one, and `notes` names it.
+    A near-constant input would be blown up: it is not divided by its own std, and `notes` names it. Pixels have one
+    unit, so the others say what is little. Elsewhere, as in a table, each input has a unit of its own, and only itself
+    to be compared with.
     """
 
     wide = True
@@ -92,7 +96,8 @@ class Standardise(_Affine):
         typical = moments.variance.mean().sqrt()
         if typical == 0:
             raise SparsightError("the data cannot be standardised: all samples are equal")
-        flat = std < CONSTANT * typical
+        own = ROUNDING * torch.maximum(moments.low.abs(), moments.high.abs())
+        flat = (std == 0) | (std < (own if schema.shape is None else CONSTANT * typical))
         if flat.any():
             where = flat.nonzero().squeeze(1).tolist()
             said = ", ".join(schema.names[j] if schema.names else str(j) for j in where[:5])
@@ -102,4 +107,4 @@ class Standardise(_Affine):
                 f"({said}{more})",
             )
         self.shift.copy_(moments.mean)
-        self.spread.copy_(torch.where(flat, typical, std))
+        self.spread.copy_(torch.where(flat, 1.0 if schema.shape is None else typical, std))

@@ -337,7 +337,8 @@ function show(n) {
   if (shape) cards.push(card("Filter and its fit", ...["encoder", "decoder"].filter((of) => filters[of]).map((of) => pairOf(n, of))));
   if (data.inputs) {
     const most = Math.max(...data.inputs[n].map(([, w]) => Math.abs(w)));
-    cards.push(card("Largest weights of the decoder", ...data.inputs[n].map(([name, w]) => barRow(name, w, most))));
+    const rows = data.inputs[n].map(([name, w]) => barRow(name, w, most));
+    cards.push(card("Largest weights of the decoder", element("div", { className: "named" }, ...rows)));
   }
   if (examples) {
     cards.push(card("Largest codes", tiles("top", n)));
