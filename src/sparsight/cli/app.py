@@ -5,18 +5,25 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from sparsight import __version__
 
 app = typer.Typer(
     name="sparsight",
     help="Sparse autoencoders you can see through: train one on anything, look at what it learned.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
 console = Console(highlight=False)
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else.")]
+Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="A Python file that registers parts of your own.")]
+
+
+def _recipe_names() -> list[str]:
+    """What the shell offers after --recipe."""
+    from sparsight import recipes
+
+    return recipes.names()
 
 
 def _version(asked: bool) -> None:
@@ -42,14 +49,18 @@ def train(
     changes: Annotated[
         list[str] | None, typer.Argument(help="Changes to the recipe, such as architecture.k=20 train.epochs=10.")
     ] = None,
-    recipe: Annotated[str, typer.Option("--recipe", "-r", help="A recipe's name, or a TOML file.")] = "strokes",
+    recipe: Annotated[
+        str,
+        typer.Option("--recipe", "-r", help="A recipe's name, or a TOML file.", autocompletion=_recipe_names),
+    ] = "strokes",
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The run's folder. By default runs/ and the name of the recipe.")
     ] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this run, which was killed or interrupted.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, ...")] = "auto",
-    plugin: Annotated[list[Path] | None, typer.Option(help="A Python file that registers parts of your own.")] = None,
+    plugin: Plugins = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train a sparse autoencoder and show what it learned.
 
@@ -66,30 +77,30 @@ def train(
         resume=resume,
         device=device,
         plugins=plugin or [],
-        console=Console(quiet=True) if quiet else console,
+        as_json=as_json,
+        console=Console(stderr=as_json, quiet=quiet),
     )
 
 
 @app.command()
 def recipes(
-    name: Annotated[str | None, typer.Argument(help="Explain this one, and print it.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Explain this one, and print it.", autocompletion=_recipe_names)
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """List the recipes, or explain one."""
-    from sparsight import recipes as shelf
+    from sparsight.cli import shelf
 
-    if name is not None:
-        recipe = shelf.read(name)
-        console.print(f"[bold]{recipe['name']}[/bold]: {recipe['summary']}", soft_wrap=True)
-        if "about" in recipe:
-            console.print(recipe["about"], markup=False)
-        path = shelf.HERE / f"{name}.toml" if not name.endswith(".toml") else Path(name)
-        text = path.read_text(encoding="utf-8")
-        body = text.split('"""\n')[-1] if "about" in recipe else text
-        console.print(body, markup=False)
-        return
-    table = Table(box=None, pad_edge=False)
-    table.add_column("recipe", style="bold")
-    table.add_column("what it does")
-    for known in shelf.names():
-        table.add_row(known, shelf.read(known)["summary"])
-    console.print(table)
+    shelf.show(name, as_json=as_json, console=console)
+
+
+@app.command()
+def show(
+    run: Annotated[Path, typer.Argument(help="The folder of a run, such as runs/strokes.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say what a run was, how it ended and what it found; one that goes on or was killed, too."""
+    from sparsight.cli import showing
+
+    showing.show(run, as_json=as_json, console=console)
