@@ -78,7 +78,7 @@ def train(
         device=device,
         plugins=plugin or [],
         as_json=as_json,
-        console=Console(stderr=as_json, quiet=quiet),
+        console=Console(stderr=as_json, quiet=quiet, highlight=False),
     )
 
 
@@ -104,3 +104,26 @@ def show(
     from sparsight.cli import showing
 
     showing.show(run, as_json=as_json, console=console)
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="The folders of runs that were trained on the same data.")],
+    baselines: Annotated[bool, typer.Option(help="Also fit PCA, ICA, NMF, k-means and others to the data.")] = True,
+    plugin: Plugins = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put runs beside each other, and beside baselines with as many features.
+
+    Baselines have the L0 of the first run; rows marked (null) have learned nothing. All are measured on the same
+    held-out samples.
+    """
+    from sparsight.cli import comparing
+
+    comparing.compare(
+        runs,
+        baselines=baselines,
+        plugins=plugin or [],
+        as_json=as_json,
+        console=Console(stderr=as_json, highlight=False),
+    )

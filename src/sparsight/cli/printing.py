@@ -12,10 +12,11 @@ def print_json(record: Any) -> None:
 
 
 def table(*headings: str) -> Table:
-    """A plain table: the first column is text, the others are figures."""
+    """A plain table: the first column is text, which is folded where the terminal is narrow, the others are figures."""
     made = Table(box=None, pad_edge=False)
     for heading in headings:
-        made.add_column(heading, justify="right" if made.columns else "left")
+        first = not made.columns
+        made.add_column(heading, justify="left" if first else "right", no_wrap=not first, overflow="fold")
     return made
 
 

@@ -59,7 +59,7 @@ def _tell(record: Mapping[str, Any], console: Console) -> None:
         console.print()
         console.print(_terms(last))
     if record["shapes"]:
-        shapes = table("median over live features", "encoder", "decoder", "null: noise")
+        shapes = table("median over live features", "encoder", "decoder", "null:\nnoise")
         for measure, row in record["shapes"].items():
             shapes.add_row(measure.replace("_", " "), *(figure(row[of]) for of in ("encoder", "decoder", "noise")))
         console.print()
@@ -105,7 +105,7 @@ def _value(value: Any) -> str:
 def _terms(last: Mapping[str, Any]) -> Table:
     """Each term's last weighted value, and its share of the gradient in each group of parameters."""
     groups = list(dict.fromkeys(group for term in last["terms"].values() for group in term["share"]))
-    made = table(f"term at step {last['step']:,}", "loss", *(f"gradient, {group}" for group in groups))
+    made = table(f"term at step {last['step']:,}", "loss", *(f"gradient,\n{group}" for group in groups))
     for name, term in last["terms"].items():
         made.add_row(name, figure(term["loss"], ".4g"), *(figure(term["share"].get(g), ".1%") for g in groups))
     return made
