@@ -12,7 +12,7 @@ def main() -> None:
 
     usage: type[Exception] = typer.BadParameter.__mro__[1]  # typer names only this heir of click's UsageError
     try:
-        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
+        sys.exit(app(sys.argv[1:] or ["--help"], prog_name="sparsight", standalone_mode=False))
     except SparsightError as error:
         _fail(str(error))
     except usage as error:

@@ -11,6 +11,7 @@ from sparsight import __version__
 app = typer.Typer(
     name="sparsight",
     help="Sparse autoencoders you can see through: train one on anything, look at what it learned.",
+    epilog="Start with [bold]sparsight train digits[/bold], and then [bold]sparsight show runs/strokes[/bold].",
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
@@ -44,20 +45,24 @@ def _everywhere(
 def train(
     data: Annotated[
         str | None,
-        typer.Argument(help="What to train on: `digits` (they ship with sparsight), a file or a folder of pictures."),
+        typer.Argument(
+            help="What to train on: digits (they ship with sparsight), a file (.npy, .npz, .csv, .safetensors, MNIST's "
+            "idx) or a folder of pictures. It may be left out where the recipe names its source."
+        ),
     ] = None,
     changes: Annotated[
-        list[str] | None, typer.Argument(help="Changes to the recipe, such as architecture.k=20 train.epochs=10.")
+        list[str] | None, typer.Argument(help="Changes to the recipe, such as n_latents=400 train.epochs=10.")
     ] = None,
     recipe: Annotated[
         str,
         typer.Option("--recipe", "-r", help="A recipe's name, or a TOML file.", autocompletion=_recipe_names),
     ] = "strokes",
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The run's folder. By default runs/ and the name of the recipe.")
+        Path | None,
+        typer.Option("--out", "-o", help="The run's folder. By default runs/RECIPE, or runs/RECIPE-2 and so on."),
     ] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with this run, which was killed or interrupted.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, ...")] = "auto",
+    resume: Annotated[Path | None, typer.Option(help="Go on with this run, as it is.")] = None,
+    device: Annotated[str, typer.Option(help="auto (CUDA where there is one), cpu, cuda, cuda:1 or mps.")] = "auto",
     plugin: Plugins = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")] = False,
     as_json: AsJson = False,
@@ -66,6 +71,9 @@ def train(
 
     For example: [bold]sparsight train digits[/bold], or
     [bold]sparsight train photos/ -r strokes n_latents=400 seed=1[/bold]
+
+    A recipe says how to train ([bold]sparsight recipes[/bold] lists them); changes are
+    made to its keys. Ctrl-C stops with a checkpoint, and --resume goes on.
     """
     from sparsight.cli import training
 
@@ -100,7 +108,12 @@ def show(
     run: Annotated[Path, typer.Argument(help="The folder of a run, such as runs/strokes.")],
     as_json: AsJson = False,
 ) -> None:
-    """Say what a run was, how it ended and what it found; one that goes on or was killed, too."""
+    """Say what a run is and what it found.
+
+    Data, recipe and changes, how it ended, figures beside their nulls, and
+    where the pictures lie. A run that has not ended is shown up to its last
+    log line.
+    """
     from sparsight.cli import showing
 
     showing.show(run, as_json=as_json, console=console)
@@ -109,14 +122,15 @@ def show(
 @app.command()
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="The folders of runs that were trained on the same data.")],
-    baselines: Annotated[bool, typer.Option(help="Also fit PCA, ICA, NMF, k-means and others to the data.")] = True,
+    baselines: Annotated[bool, typer.Option(help="Fit PCA, ICA, NMF, k-means and others, too; about a minute.")] = True,
     plugin: Plugins = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put runs beside each other, and beside baselines with as many features.
+    """Put runs beside each other and beside PCA and the like.
 
-    Baselines have the L0 of the first run; rows marked (null) have learned nothing. All are measured on the same
-    held-out samples.
+    Baselines have as many features as the first run, and its L0. Rows marked
+    (null) have learned nothing. All are measured on the same held-out
+    samples, in the units of the data.
     """
     from sparsight.cli import comparing
 
