@@ -6,6 +6,8 @@ import pytest
 from test_cli import FAST, sparsight
 from toys import samples
 
+from sparsight import spec
+
 
 @pytest.fixture(autouse=True)
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,3 +62,18 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(
     assert sentence in said.err
     assert said.err.count("\n") == 1
     assert said.out == ""
+
+
+def test_a_plugin_adds_a_baseline(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    spec.names("baseline")
+    monkeypatch.setattr(spec, "_REGISTRY", {kind: dict(table) for kind, table in spec._REGISTRY.items()})
+    Path("mine.py").write_text(
+        "from sparsight.baselines.mean import Mean\n"
+        "from sparsight.spec import register\n"
+        '@register("baseline", "mine")\n'
+        "class Mine(Mean):\n"
+        '    """The mean by another name."""\n'
+        "    def __init__(self): ...\n"
+    )
+    assert sparsight("compare", "a", "--plugin", "mine.py", "--json", monkeypatch=monkeypatch) == 0
+    assert "mine" in [row["name"] for row in json.loads(capsys.readouterr().out)["rows"]]

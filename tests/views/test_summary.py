@@ -77,3 +77,5 @@ def test_a_run_that_was_killed_is_described_up_to_its_last_whole_line(run: Run, 
     record = described(Run.open(path))
     assert record["last"] is record["last_written"] is record["dead"] is None
     assert record["steps"] == 0
+    (path / "log.jsonl").unlink()
+    assert described(Run.open(path)) == record

@@ -37,8 +37,7 @@ def _tell(record: Mapping[str, Any], console: Console) -> None:
     data, last = record["data"], record["last"]
     say(f"run      {record['run']}: {_state(record)}")
     say(f"data     {_source(data['source'])}: {data['samples']:,} samples of {data['inputs']:,} inputs")
-    knobs = ", ".join(f"{k} {v}" for k, v in record["architecture"].items() if k != "name" and v is not None)
-    say(f"model    {record['n_latents']:,} features, architecture {record['architecture']['name']} ({knobs})")
+    say(f"model    {record['n_latents']:,} features, architecture {_part(record['architecture'])}")
     say(f"recipe   {_recipe(record)}")
     for note in record["notes"]:
         say(f"note     {note}")
@@ -84,6 +83,12 @@ def _source(source: Mapping[str, Any] | None) -> str:
     if source is None:
         return "given in memory"
     return source.get("path") or source["name"]
+
+
+def _part(spec: Mapping[str, Any]) -> str:
+    """The name of a part, with the knobs that are set."""
+    knobs = ", ".join(f"{knob} {value}" for knob, value in spec.items() if knob != "name" and value is not None)
+    return f"{spec['name']} ({knobs})" if knobs else spec["name"]
 
 
 def _recipe(record: Mapping[str, Any]) -> str:

@@ -29,7 +29,6 @@ def described(run: Run) -> dict[str, Any]:
     """
     recipe, manifest, summary, log = run.recipe, run.manifest, run.summary, run.log()
     ended = summary or {}
-    written = datetime.fromtimestamp((run.path / "log.jsonl").stat().st_mtime, UTC)
     return {
         "run": str(run.path),
         "ended": ended.get("ended"),
@@ -46,7 +45,7 @@ def described(run: Run) -> dict[str, Any]:
         "sparsight": manifest["sparsight"],
         "notes": manifest["notes"],
         "last": vars(log[-1]) if log else None,
-        "last_written": written.isoformat(timespec="seconds") if log else None,
+        "last_written": _written(run) if log else None,
         "measured_on": ended.get("measured_on"),
         "dead": ended.get("dead", log[-1].dead if log else None),
         "quality": ended.get("quality"),
@@ -55,6 +54,12 @@ def described(run: Run) -> dict[str, Any]:
         "weights": ended.get("weights"),
         "pictures": sorted(str(path) for path in (run.path / "pictures").glob("*.png")),
     }
+
+
+def _written(run: Run) -> str:
+    """When the log was last added to, UTC."""
+    when = datetime.fromtimestamp((run.path / "log.jsonl").stat().st_mtime, UTC)
+    return when.isoformat(timespec="seconds")
 
 
 def changes(recipe: Mapping[str, Any]) -> dict[str, dict[str, Any]] | None:
