@@ -1,15 +1,19 @@
-"""Fills the pages of parts and recipes from the registries, so that there is no second list of them."""
+"""Fills the pages of parts, recipes and commands from what there is, so that there is no second list of them."""
 
 import importlib
 import inspect
 from typing import Any
 
+import typer
+from rich.text import Text
+
 from sparsight import recipes, spec
+from sparsight.cli.app import app
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Put generated text where a page asks for it."""
-    for marker, fill in (("<!-- parts -->", parts), ("<!-- recipes -->", shelf)):
+    for marker, fill in (("<!-- parts -->", parts), ("<!-- recipes -->", shelf), ("<!-- commands -->", commands)):
         if marker in markdown:
             markdown = markdown.replace(marker, fill())
     return markdown
@@ -53,3 +57,26 @@ def shelf() -> str:
         body = (recipes.HERE / f"{name}.toml").read_text(encoding="utf-8").strip()
         texts.append(f"## {name}\n\n{recipe['summary']}\n\n```toml\n{body}\n```")
     return "\n\n".join(texts)
+
+
+def commands() -> str:
+    """Every command: what it does, its arguments and options."""
+    program: Any = typer.main.get_command(app)
+    return "\n\n".join(_command(command) for command in program.commands.values())
+
+
+def _command(command: Any) -> str:
+    rows, usage = [], ""
+    for parameter in command.params:
+        if parameter.param_type_name == "argument":
+            name = parameter.name.upper() + ("..." if parameter.nargs == -1 else "")
+            usage += f" {name}" if parameter.required else f" [{name}]"
+            names = [name]
+        else:
+            names = [*parameter.opts, *parameter.secondary_opts]
+        default = f"; by default `{parameter.default}`" if isinstance(parameter.default, str) else ""
+        said = _cell(parameter.help.removesuffix("."))
+        rows.append(f"| {', '.join(f'`{name}`' for name in names)} | {said}{default} |")
+    text = Text.from_markup(inspect.cleandoc(command.help)).plain
+    table = "\n".join(["| argument or option | meaning |", "|---|---|", *rows])
+    return f"## `sparsight {command.name}{usage}`\n\n{text}\n\n{table}"

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 import torch
+import typer
 from toys import samples, toy_job
 
 from sparsight import recipes, spec
+from sparsight.cli.app import app
 from sparsight.core import SAE, SampleTerm
 from sparsight.job import Recipe, all_terms, digest
 from sparsight.meters.quality import evaluate
@@ -53,6 +55,12 @@ def test_the_site_builds_without_a_warning_and_names_every_part_and_recipe(tmp_p
             assert f'id="{made.__module__}.{made.__qualname__}"' in parts
     for name in recipes.names():
         assert f'id="{name}"' in shelf
+    page = (tmp_path / "reference" / "cli" / "index.html").read_text(encoding="utf-8")
+    program: Any = typer.main.get_command(app)
+    for name, command in program.commands.items():
+        assert f"<code>sparsight {name}" in page
+        for parameter in command.params:
+            assert f"<code>{parameter.opts[0]}</code>" in page or f"<code>{parameter.opts[0].upper()}" in page
     assert "fonts.googleapis.com" not in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 

@@ -13,6 +13,7 @@ import pytest
 from toys import F, samples, toy_source
 
 from sparsight.atlas import survey
+from sparsight.comparison import compare
 from sparsight.core import Source
 from sparsight.errors import SparsightError
 from sparsight.job import Recipe, data_of, train
@@ -29,7 +30,8 @@ def trained(path: Path, source: Source, **more: Any) -> Run:
 
 
 def page(run: Run, source: Source) -> str:
-    return html(run, survey(run.sae(), source, fits=2), source)
+    compared = compare([run], source=source, baselines=("mean", "pca"))
+    return html(run, survey(run.sae(), source, fits=2), source, compared)
 
 
 def data(text: str) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def test_a_report_of_pictures_has_every_part(tmp_path: Path) -> None:
     for title in (
         "Features", "Samples and what is made of them", "Built feature by feature", "Loss of each term",
         "Share of the gradient, decoder", "How often features fire", "Mean activity", "Gabor fits, decoder",
-        "Codes in two dimensions", "All measures", "Recipe and manifest",
+        "Codes in two dimensions", "Beside its nulls", "probe error", "pca", "All measures", "Recipe and manifest",
     ):  # fmt: skip
         assert title in text
     found = data(text)

@@ -82,26 +82,55 @@ class Job:
     """A recipe put together with its data."""
 
     recipe: Recipe
-    architecture: Architecture
     sae: SAE
     trainer: Trainer
     source: Source
     held_out: Source | None
     notes: tuple[str, ...]
 
-    def described(self) -> dict[str, Any]:
-        """The recipe with every default filled in."""
-        full = self.recipe.model_dump()
-        full["architecture"] = describe(self.architecture)
-        full["preprocess"] = [describe(part) for part in self.sae.preprocess]
-        full["output"] = self.sae.output
-        full["error"] = describe(self.architecture.error)
-        full["initialisation"] = describe(self.architecture.initialisation)
-        corruption = self.recipe.corruption
-        full["corruption"] = None if corruption is None else describe(build("corruption", corruption))
-        full["augmentations"] = [describe(build("augmentation", spec)) for spec in self.recipe.augmentations]
-        full["terms"] = {name: describe(term) for name, term in _extra_terms(self.recipe).items()}
-        return full
+
+def completed(recipe: Recipe) -> dict[str, Any]:
+    """The recipe with every default filled in; no data are read."""
+    full = recipe.model_dump()
+    architecture = _architecture(recipe)
+    full["architecture"] = describe(architecture)
+    full["preprocess"] = [describe(build("preprocess", spec)) for spec in recipe.preprocess]
+    full["output"] = recipe.output or architecture.output
+    full["error"] = describe(architecture.error)
+    full["initialisation"] = describe(architecture.initialisation)
+    full["corruption"] = None if recipe.corruption is None else describe(build("corruption", recipe.corruption))
+    full["augmentations"] = [describe(build("augmentation", spec)) for spec in recipe.augmentations]
+    full["terms"] = {name: describe(term) for name, term in _extra_terms(recipe).items()}
+    return full
+
+
+def _architecture(recipe: Recipe) -> Architecture:
+    """The architecture, with what the recipe puts in place of its parts."""
+    architecture: Architecture = build("architecture", recipe.architecture)
+    if recipe.error is not None:
+        architecture.error = build("term", recipe.error)
+    if recipe.initialisation is not None:
+        architecture.initialisation = build("initialisation", recipe.initialisation)
+    return architecture
+
+
+def read_data(recipe: Recipe, source: Source | None = None) -> tuple[Source, Source | None]:
+    """The samples to train on and those to measure on; None: the data set aside none.
+
+    Args:
+        recipe: names the source, how much of it is held out, and the seed of that choice.
+        source: the data, in place of the recipe's.
+
+    Raises:
+        SparsightError: there is no source, or it cannot be read.
+    """
+    if source is None:
+        if recipe.source is None:
+            raise SparsightError(f"the recipe {recipe.name!r} names no data: give some, for example digits")
+        source = build("source", recipe.source)
+    assert source is not None
+    training, held_out = source.split(recipe.train.hold_out, recipe.seed)
+    return training, held_out or source.test_part()
 
 
 def prepare(recipe: Recipe, source: Source | None = None, *, device: str = "cpu", open_ended: bool = False) -> Job:
@@ -116,14 +145,10 @@ def prepare(recipe: Recipe, source: Source | None = None, *, device: str = "cpu"
     Raises:
         SparsightError: the data or the recipe cannot be used; nothing was written.
     """
-    training, held_out = data(recipe, source)
+    training, held_out = read_data(recipe, source)
     config = recipe.train
     refuse_non_finite(training)
-    architecture: Architecture = build("architecture", recipe.architecture)
-    if recipe.error is not None:
-        architecture.error = build("term", recipe.error)
-    if recipe.initialisation is not None:
-        architecture.initialisation = build("initialisation", recipe.initialisation)
+    architecture = _architecture(recipe)
     sae = SAE(
         training.schema,
         recipe.n_latents,
@@ -158,22 +183,7 @@ def prepare(recipe: Recipe, source: Source | None = None, *, device: str = "cpu"
         seed=recipe.seed,
         open_ended=open_ended,
     )
-    return Job(recipe, architecture, sae, trainer, training, held_out, (*notes, *trainer.notes))
-
-
-def data(recipe: Recipe, source: Source | None = None) -> tuple[Source, Source | None]:
-    """The samples to train on, and those to measure on, if any were held out or the data set has a test part.
-
-    Raises:
-        SparsightError: the recipe names no data, or they cannot be read.
-    """
-    if source is None:
-        if recipe.source is None:
-            raise SparsightError(f"the recipe {recipe.name!r} names no data: give some, for example digits")
-        source = build("source", recipe.source)
-    assert source is not None
-    training, held_out = source.split(recipe.train.hold_out, recipe.seed)
-    return training, held_out or source.test_part()
+    return Job(recipe, sae, trainer, training, held_out, (*notes, *trainer.notes))
 
 
 def data_of(run: Run, source: Source | None = None) -> tuple[Source, Source]:
@@ -185,7 +195,7 @@ def data_of(run: Run, source: Source | None = None) -> tuple[Source, Source]:
     recipe = Recipe.parse(run.recipe)
     if source is None and recipe.source is None:
         raise SparsightError(f"the data of {run.path.name!r} were given in memory: give them again to look at samples")
-    training, held_out = data(recipe, source)
+    training, held_out = read_data(recipe, source)
     if training.fingerprint() != run.manifest["data"]["sha256"]:
         raise SparsightError(f"these are not the data that {run.path.name!r} was trained on: give the same")
     return training, held_out or training
@@ -275,7 +285,7 @@ def train(
         "parameters": sum(p.numel() for p in job.sae.parameters()),
         "notes": list(job.notes),
     }
-    run = Run.create(out, job.described(), manifest)
+    run = Run.create(out, completed(recipe), manifest)
     try:
         return _finish(job, run, observers)
     except BaseException:

@@ -89,8 +89,8 @@ class Run:
 
     def log(self) -> list[Logged]:
         """Every log line; one that was cut off by a kill is left out."""
-        lines = []
-        for text in (self.path / "log.jsonl").read_text(encoding="utf-8").splitlines():
+        path, lines = self.path / "log.jsonl", []
+        for text in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
             try:
                 lines.append(Logged(**json.loads(text)))
             except json.JSONDecodeError:

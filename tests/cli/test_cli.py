@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 from PIL import Image
 from toys import samples
 
-from sparsight import spec
+from sparsight import recipes, spec
 from sparsight.cli import main
 from sparsight.run import Run
 
@@ -41,7 +42,7 @@ def test_train_writes_a_run_with_pictures_and_says_what_it_found(
     said = capsys.readouterr().out
     assert "of the variance explained" in said
     assert "moran" in said
-    assert "features.png" in said
+    assert "look at run/report.html" in said
     shapes = {}
     for name in ("features", "encoder", "decoder", "null"):
         with Image.open(f"run/pictures/{name}.png") as picture:
@@ -106,6 +107,12 @@ def test_recipes_are_listed_and_explained(monkeypatch: pytest.MonkeyPatch, capsy
         (["train", "x.npy", "--device", "cudda"], "the device 'cudda' cannot be used here"),
         (["train", "x.npy", "--plugin", "gone.py"], "there is no plugin 'gone.py'"),
         (["recipes", "gone"], "unknown recipe 'gone'"),
+        (["recipes", "gone", "--json"], "unknown recipe 'gone'"),
+        (["shw"], "no such command 'shw'"),
+        (["train", "digits", "--recip", "strokes"], "no such option: --recip"),
+        (["train", "digits", "--device"], "option '--device' requires an argument"),
+        (["recipes", "strokes", "ufldl"], "see `sparsight recipes --help`"),
+        (["show"], "missing argument 'run'; see `sparsight show --help`"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(
@@ -119,9 +126,34 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(
     assert not Path("runs").exists()
 
 
+def test_recipes_as_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sparsight("recipes", "--json", monkeypatch=monkeypatch) == 0
+    assert [recipe["name"] for recipe in json.loads(capsys.readouterr().out)] == recipes.names()
+    assert sparsight("recipes", "ufldl", "--json", monkeypatch=monkeypatch) == 0
+    assert json.loads(capsys.readouterr().out) == recipes.read("ufldl")
+
+
+def test_without_a_command_there_is_help(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sparsight(monkeypatch=monkeypatch) == 0
+    assert "sparsight train digits" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["train", "digits", "--recipe", "stro"], ["recipes", "stro"]])
+def test_the_shell_completes_names_of_recipes_without_torch(words: list[str]) -> None:
+    asked = {"COMP_WORDS": f"sparsight {' '.join(words)}", "COMP_CWORD": str(len(words))}
+    code = (
+        "import sys; sys.argv = ['sparsight']; from sparsight.cli import main\n"
+        "try: main()\nexcept SystemExit: pass\nprint('torch' in sys.modules)"
+    )
+    environment = {**os.environ, **asked, "_SPARSIGHT_COMPLETE": "complete_bash"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["strokes", "False"]
+
+
 def test_neither_the_package_nor_its_help_imports_torch() -> None:
     run = "import sys; sys.argv = {}; from sparsight.cli import main\ntry: main()\nexcept SystemExit: pass"
-    for code in ("import sparsight", run.format(["sparsight", "--help"]), run.format(["sparsight", "recipes"])):
+    commands = (["--help"], ["recipes"], ["train", "--help"], ["show", "--help"], ["compare", "--help"], ["trian"])
+    for code in ("import sparsight", *(run.format(["sparsight", *command]) for command in commands)):
         check = f"{code}\nimport sys, json; print(json.dumps([m for m in ('torch', 'sklearn') if m in sys.modules]))"
         done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
         assert json.loads(done.stdout.splitlines()[-1]) == []

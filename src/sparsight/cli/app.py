@@ -5,18 +5,26 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from sparsight import __version__
 
 app = typer.Typer(
     name="sparsight",
     help="Sparse autoencoders you can see through: train one on anything, look at what it learned.",
-    no_args_is_help=True,
+    epilog="Start with [bold]sparsight train digits[/bold], and then [bold]sparsight show runs/strokes[/bold].",
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
 console = Console(highlight=False)
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else.")]
+Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="A Python file that registers parts of your own.")]
+
+
+def _recipe_names() -> list[str]:
+    """What the shell offers after --recipe."""
+    from sparsight import recipes
+
+    return recipes.names()
 
 
 def _version(asked: bool) -> None:
@@ -37,24 +45,35 @@ def _everywhere(
 def train(
     data: Annotated[
         str | None,
-        typer.Argument(help="What to train on: `digits` (they ship with sparsight), a file or a folder of pictures."),
+        typer.Argument(
+            help="What to train on: digits (they ship with sparsight), a file (.npy, .npz, .csv, .safetensors, MNIST's "
+            "idx) or a folder of pictures. It may be left out where the recipe names its source."
+        ),
     ] = None,
     changes: Annotated[
-        list[str] | None, typer.Argument(help="Changes to the recipe, such as architecture.k=20 train.epochs=10.")
+        list[str] | None, typer.Argument(help="Changes to the recipe, such as n_latents=400 train.epochs=10.")
     ] = None,
-    recipe: Annotated[str, typer.Option("--recipe", "-r", help="A recipe's name, or a TOML file.")] = "strokes",
+    recipe: Annotated[
+        str,
+        typer.Option("--recipe", "-r", help="A recipe's name, or a TOML file.", autocompletion=_recipe_names),
+    ] = "strokes",
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The run's folder. By default runs/ and the name of the recipe.")
+        Path | None,
+        typer.Option("--out", "-o", help="The run's folder. By default runs/RECIPE, or runs/RECIPE-2 and so on."),
     ] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with this run, which was killed or interrupted.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, ...")] = "auto",
-    plugin: Annotated[list[Path] | None, typer.Option(help="A Python file that registers parts of your own.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with this run, as it is.")] = None,
+    device: Annotated[str, typer.Option(help="auto (CUDA where there is one), cpu, cuda, cuda:1 or mps.")] = "auto",
+    plugin: Plugins = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train a sparse autoencoder and show what it learned.
 
     For example: [bold]sparsight train digits[/bold], or
     [bold]sparsight train photos/ -r strokes n_latents=400 seed=1[/bold]
+
+    A recipe says how to train ([bold]sparsight recipes[/bold] lists them); changes are
+    made to its keys. Ctrl-C stops with a checkpoint, and --resume goes on.
     """
     from sparsight.cli import training
 
@@ -66,7 +85,8 @@ def train(
         resume=resume,
         device=device,
         plugins=plugin or [],
-        console=Console(quiet=True) if quiet else console,
+        as_json=as_json,
+        console=Console(stderr=as_json, quiet=quiet, highlight=False),
     )
 
 
@@ -91,24 +111,52 @@ def report(
 
 @app.command()
 def recipes(
-    name: Annotated[str | None, typer.Argument(help="Explain this one, and print it.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Explain this one, and print it.", autocompletion=_recipe_names)
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """List the recipes, or explain one."""
-    from sparsight import recipes as shelf
+    from sparsight.cli import shelf
 
-    if name is not None:
-        recipe = shelf.read(name)
-        console.print(f"[bold]{recipe['name']}[/bold]: {recipe['summary']}", soft_wrap=True)
-        if "about" in recipe:
-            console.print(recipe["about"], markup=False)
-        path = shelf.HERE / f"{name}.toml" if not name.endswith(".toml") else Path(name)
-        text = path.read_text(encoding="utf-8")
-        body = text.split('"""\n')[-1] if "about" in recipe else text
-        console.print(body, markup=False)
-        return
-    table = Table(box=None, pad_edge=False)
-    table.add_column("recipe", style="bold")
-    table.add_column("what it does")
-    for known in shelf.names():
-        table.add_row(known, shelf.read(known)["summary"])
-    console.print(table)
+    shelf.show(name, as_json=as_json, console=console)
+
+
+@app.command()
+def show(
+    run: Annotated[Path, typer.Argument(help="The folder of a run, such as runs/strokes.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say what a run is and what it found.
+
+    Data, recipe and changes, how it ended, figures beside their nulls, and
+    where the pictures lie. A run that has not ended is shown up to its last
+    log line.
+    """
+    from sparsight.cli import showing
+
+    showing.show(run, as_json=as_json, console=console)
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="The folders of runs that were trained on the same data.")],
+    baselines: Annotated[bool, typer.Option(help="Fit PCA, ICA, NMF, k-means and others, too; about a minute.")] = True,
+    plugin: Plugins = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put runs beside each other and beside PCA and the like.
+
+    Baselines have as many features as the first run, and its L0. Rows marked
+    (null) have learned nothing. All are measured on the same held-out
+    samples, in the units of the data.
+    """
+    from sparsight.cli import comparing
+
+    comparing.compare(
+        runs,
+        baselines=baselines,
+        plugins=plugin or [],
+        as_json=as_json,
+        console=Console(stderr=as_json, highlight=False),
+    )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sparsight import report
+from sparsight import comparison, report
 from sparsight.atlas import survey
 from sparsight.core import Atlas, Source
 from sparsight.errors import SparsightError
@@ -14,13 +14,21 @@ from sparsight.sources import open_source
 from sparsight.spec import build
 from sparsight.views import exports
 
+NULLS = ("mean", "pca", "random")
+"""What a report holds a run against."""
+COMPARED = 8_192
+"""Features up to which a random dictionary of as many is affordable."""
+
 
 def make(run: Run, data: str | None, out: Path | None, export: Path | None, console: Console) -> None:
     """Write the report of a run, and before it the atlas where there is none of these data."""
     run.sae()  # says what is missing before anything is measured
-    _, measured = data_of(run, None if data is None else build("source", open_source(data)))
+    source = None if data is None else build("source", open_source(data))
+    _, measured = data_of(run, source)
     place = out or run.path / "report.html"
-    write(place, report.html(run, surveyed(run, measured), measured).encode())
+    nulls = NULLS if run.recipe["n_latents"] <= COMPARED else NULLS[:-1]
+    compared = comparison.compare([run], source=source, baselines=nulls)
+    write(place, report.html(run, surveyed(run, measured), measured, compared).encode())
     console.print(f"the report is in {place}", soft_wrap=True)
     if export is not None:
         if export.exists() and not export.is_dir():

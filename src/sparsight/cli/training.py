@@ -7,16 +7,16 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from sparsight import job, recipes, spec
 from sparsight.cli import reporting
+from sparsight.cli.showing import tell
 from sparsight.core import Logged
 from sparsight.devices import choose_device
 from sparsight.errors import SparsightError
-from sparsight.run import Run
 from sparsight.sources import open_source
 from sparsight.views.pictures import feature_pictures
+from sparsight.views.summary import described
 
 
 def train(
@@ -28,6 +28,7 @@ def train(
     resume: Path | None,
     device: str,
     plugins: Sequence[Path],
+    as_json: bool,
     console: Console,
 ) -> None:
     """Train or resume, write pictures, and say in words what was found."""
@@ -48,13 +49,11 @@ def train(
         place = out or job.free_name(Path("runs"), parsed.name)
         with _bar(console) as bar:
             run = job.train(parsed, place, observers=[Bar(bar)], device=choose_device(device))
-    if run.summary is None:
-        console.print(f"stopped; go on with: sparsight train --resume {run.path}")
-        return
-    for name, picture in feature_pictures(run).items():
-        run.put(f"pictures/{name}", picture)
-    report(run, console)
-    reporting.make(run, None, None, None, console)
+    if run.summary is not None:
+        for name, picture in feature_pictures(run).items():
+            run.put(f"pictures/{name}", picture)
+        reporting.make(run, None, None, None, Console(quiet=True))
+    tell(described(run), as_json=as_json, console=console)
 
 
 class Bar:
@@ -86,28 +85,3 @@ def _bar(console: Console) -> Any:
         TextColumn("{task.fields[said]}"),
     )
     return Progress(*columns, console=console, transient=True)
-
-
-def report(run: Run, console: Console) -> None:
-    """What a run found, in words and a small table with nulls."""
-    summary = run.summary
-    assert summary is not None
-    quality = summary["quality"]
-    for note in run.manifest["notes"]:
-        console.print(f"note: {note}")
-    console.print(
-        f"{run.recipe['n_latents']} features in {summary['seconds']:.0f} s; on {summary['measured_on']}: "
-        f"{quality['explained_variance']:.1%} of the variance explained with {quality['l0']:.1f} features per sample, "
-        f"{summary['dead']} dead",
-        soft_wrap=True,
-    )
-    if summary["shapes"]:
-        table = Table(box=None, pad_edge=False)
-        for heading in ("median over live features", "encoder", "decoder", "noise"):
-            table.add_column(heading, justify="left" if table.columns == [] else "right")
-        for measure, row in summary["shapes"].items():
-            table.add_row(measure.replace("_", " "), *(f"{row[of]:.3f}" for of in ("encoder", "decoder", "noise")))
-        console.print(table)
-        console.print(f"look at {run.path / 'pictures' / 'features.png'}", soft_wrap=True)
-    else:
-        console.print(f"the run is in {run.path}", soft_wrap=True)

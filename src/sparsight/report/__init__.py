@@ -22,17 +22,27 @@ MOST = 2_000
 """Features that one page shows."""
 TOP, DRAWN = 8, 8
 """Examples of a feature: with the largest codes, and from the largest to the smallest."""
+FIGURES = {
+    "explained_variance": "explained variance",
+    "l0": "L0",
+    "silent": "silent features",
+    "probe_error": "probe error",
+    "moran": "Moran's I",
+    "participation_ratio": "participation ratio",
+}
+"""What is compared, by its heading."""
 SAMPLES, PARTS = 12, 14
 """Samples that are shown, and features of which one is built up."""
 
 
-def html(run: Run, atlas: Atlas, measured: Source) -> str:
+def html(run: Run, atlas: Atlas, measured: Source, compared: Mapping[str, Any]) -> str:
     """The report of a run.
 
     Args:
         run: it has ended, or been stopped with a model.
         atlas: the facts about its features.
         measured: the samples that the atlas was made from.
+        compared: the run beside its nulls, from `comparison.compare`.
     """
     sae = run.sae()
     shape = sae.schema.shape
@@ -62,9 +72,9 @@ def html(run: Run, atlas: Atlas, measured: Source) -> str:
     return page.substitute(
         title=escape(run.path.resolve().name),
         lead=escape(_lead(run)),
-        tiles=_tiles(run, atlas),
+        tiles=_tiles(run, atlas, compared),
         notes=_notes(run, len(atlas), len(ids)),
-        sections="\n".join(_sections(run, sae, atlas, measured)),
+        sections="\n".join(_sections(run, sae, atlas, measured, compared)),
         style=(HERE / "page.css").read_text(encoding="utf-8"),
         script=(HERE / "page.js").read_text(encoding="utf-8"),
         version=sparsight.__version__,
@@ -81,7 +91,7 @@ def _lead(run: Run) -> str:
     )
 
 
-def _tiles(run: Run, atlas: Atlas) -> str:
+def _tiles(run: Run, atlas: Atlas, compared: Mapping[str, Any]) -> str:
     """The figures that matter most, each over what chance gives."""
     summary = run.summary
     assert summary is not None
@@ -95,6 +105,9 @@ def _tiles(run: Run, atlas: Atlas) -> str:
         ("features per sample (L0)", f"{quality['l0']:.1f}", f"of {len(atlas)}"),
         ("dead features", str(summary["dead"]), f"{quality['silent']:.0f} silent on {summary['measured_on']}"),
     ]
+    probe = compared["rows"][0]["probe_error"]
+    if probe is not None:
+        rows.append((f"probe error, {compared['labels']:,} labels", f"{probe:.1%}", _nulls(compared, "probe_error")))
     for of in ("encoder", "decoder"):
         column = atlas.columns.get(f"{of}.moran")
         if column is not None:
@@ -110,6 +123,12 @@ def _tiles(run: Run, atlas: Atlas) -> str:
     )
 
 
+def _nulls(compared: Mapping[str, Any], figure: str) -> str:
+    """What the baselines reach, in words."""
+    known = [(row["name"], row[figure]) for row in compared["rows"][1:] if row[figure] is not None]
+    return ", ".join(f"{name} {value:.1%}" for name, value in known) or "nothing to compare it with"
+
+
 def _notes(run: Run, features: int, shown: int) -> str:
     notes = list(run.manifest["notes"])
     if shown < features:
@@ -117,7 +136,7 @@ def _notes(run: Run, features: int, shown: int) -> str:
     return f'<ul class="notes">{"".join(f"<li>{escape(note)}</li>" for note in notes)}</ul>' if notes else ""
 
 
-def _sections(run: Run, sae: SAE, atlas: Atlas, measured: Source) -> Iterator[str]:
+def _sections(run: Run, sae: SAE, atlas: Atlas, measured: Source, compared: Mapping[str, Any]) -> Iterator[str]:
     yield _features(sae)
     chosen = samples.chosen(measured, SAMPLES)
     made = samples.reconstructions(sae, measured, chosen)
@@ -149,6 +168,7 @@ def _sections(run: Run, sae: SAE, atlas: Atlas, measured: Source) -> Iterator[st
     chart = charts.scatter(plane["points"], plane["groups"], measured.schema.classes, x=plane["method"], y="")
     name = f"Codes of {len(plane['points']):,} samples by {plane['method']}"
     yield _section("Codes in two dimensions", "", f'<div class="wide">{_chart(name, chart)}</div>')
+    yield _section("Beside its nulls", _said(compared), _rows(compared))
     yield _table()
     records = {"recipe": run.recipe, "manifest": run.manifest, "summary": run.summary}
     yield _section("Recipe and manifest", "", "".join(_folded(name, record) for name, record in records.items()))
@@ -191,6 +211,26 @@ def _table() -> str:
         '<div class="scroll"><table><thead><tr id="heads"></tr></thead><tbody id="rows"></tbody></table></div>'
         '<p><button id="more">show all</button> <button id="csv">save as CSV</button></p></section>'
     )
+
+
+def _said(compared: Mapping[str, Any]) -> str:
+    labels = f", probes with {compared['labels']:,} labels" if compared["labels"] else ""
+    return f"Measured on {compared['measured_on']} in the units of the data{labels}. {'. '.join(compared['notes'])}"
+
+
+def _rows(compared: Mapping[str, Any]) -> str:
+    """The comparison as a table; a figure that no row has is left out."""
+    rows = compared["rows"]
+    names = [name for name in FIGURES if any(row[name] is not None for row in rows)]
+    head = "".join(f"<th>{escape(FIGURES[name])}</th>" for name in names)
+    body = "".join(
+        f'<tr><td style="text-align:left">{escape("this run" if row["kind"] == "run" else row["name"])}</td>'
+        + "".join(f"<td>{'–' if row[name] is None else charts.short(row[name])}</td>" for name in names)
+        + "</tr>"
+        for row in rows
+    )
+    table = f'<table class="still"><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table>'
+    return f'<div class="scroll">{table}</div>'
 
 
 def _folded(name: str, record: Any) -> str:

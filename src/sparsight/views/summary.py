@@ -1,0 +1,98 @@
+"""A run as one record: what was trained on what, how it ended, and what came out beside its nulls."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sparsight import recipes
+from sparsight.job import Recipe, completed
+from sparsight.run import Run
+
+UNCOMPARED = frozenset({"name", "summary", "about", "source"})
+"""Keys of a recipe that are no changes: they say what it is called and what it was given."""
+
+
+def described(run: Run) -> dict[str, Any]:
+    """A run as a record that JSON can hold. A run that has not ended is described up to its last log line.
+
+    - `ended`: `finished` or `early stop`; None: it is being trained, or was interrupted or killed.
+    - `changes`: by dotted key, what the recipe of this name has (`recipe`) and what the run has (`here`); None where
+      the recipe is not one of sparsight's.
+    - `last`: the last log line, with each term's `share` of the gradient; None: nothing was logged. `last_written`:
+      when that was, UTC.
+    - `quality` and `shapes` as in `summary.json`, None and {} before the end. `null`: the quality of a model that
+      always answers with the mean of the samples.
+    - `pictures`: paths. `report`: the path of the page about it; None: there is none yet.
+
+    Raises:
+        SparsightError: a file of the run is damaged.
+    """
+    recipe, manifest, summary, log = run.recipe, run.manifest, run.summary, run.log()
+    ended = summary or {}
+    return {
+        "run": str(run.path),
+        "ended": ended.get("ended"),
+        "seconds": ended.get("seconds", log[-1].seconds if log else 0.0),
+        "steps": ended.get("steps", log[-1].step if log else 0),
+        "data": {"source": recipe["source"], **manifest["data"]},
+        "recipe": {key: recipe[key] for key in ("name", "summary")},
+        "changes": changes(recipe),
+        "seed": recipe["seed"],
+        "n_latents": recipe["n_latents"],
+        "architecture": recipe["architecture"],
+        "parameters": manifest["parameters"],
+        "device": manifest["device"],
+        "sparsight": manifest["sparsight"],
+        "notes": manifest["notes"],
+        "last": vars(log[-1]) if log else None,
+        "last_written": _written(run) if log else None,
+        "measured_on": ended.get("measured_on"),
+        "dead": ended.get("dead", log[-1].dead if log else None),
+        "quality": ended.get("quality"),
+        "null": _null(ended["quality"]) if ended else None,
+        "shapes": ended.get("shapes", {}),
+        "weights": ended.get("weights"),
+        "report": str(run.path / "report.html") if (run.path / "report.html").is_file() else None,
+        "pictures": sorted(str(path) for path in (run.path / "pictures").glob("*.png")),
+    }
+
+
+def _written(run: Run) -> str:
+    """When the log was last added to, UTC."""
+    when = datetime.fromtimestamp((run.path / "log.jsonl").stat().st_mtime, UTC)
+    return when.isoformat(timespec="seconds")
+
+
+def changes(recipe: Mapping[str, Any]) -> dict[str, dict[str, Any]] | None:
+    """Where a complete recipe differs from sparsight's own of the same name; None: there is none."""
+    if recipe["name"] not in recipes.names():
+        return None
+    usual = completed(Recipe.parse(recipes.read(recipe["name"])))
+    return {
+        path: {"recipe": _plain(theirs), "here": ours}
+        for path, theirs, ours in _differences(usual, recipe, ())
+        if path not in UNCOMPARED
+    }
+
+
+def _differences(usual: Any, here: Any, keys: tuple[str, ...]) -> list[tuple[str, Any, Any]]:
+    """(dotted key, usual value, value here); tables of different parts are compared as a whole."""
+    tables = isinstance(usual, Mapping) and isinstance(here, Mapping)
+    if tables and (not keys or usual.get("name") == here.get("name")):
+        names = list(dict.fromkeys([*usual, *here]))
+        return [found for name in names for found in _differences(usual.get(name), here.get(name), (*keys, name))]
+    path = ".".join(f'"{key}"' if "." in key else key for key in keys)
+    return [] if _plain(usual) == here else [(path, usual, here)]
+
+
+def _plain(value: Any) -> Any:
+    """As JSON gives it back."""
+    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+def _null(quality: Mapping[str, Any]) -> dict[str, float | None]:
+    """The quality of the mean: with 1 − E‖target − recon‖² / E‖target − mean‖² explained, its error is the quotient."""
+    explained, error = quality["explained_variance"], quality["error"]
+    if explained is None or error is None:
+        return {"explained_variance": None, "error": error}
+    return {"explained_variance": 0.0, "error": error / (1 - explained) if explained != 1 else None}
