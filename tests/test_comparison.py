@@ -81,6 +81,15 @@ def test_labels_are_probed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert compare([a_run(tmp_path / "two")], baselines=())["labels"] == 50
 
 
+def test_samples_without_a_label_are_not_probed(tmp_path: Path) -> None:
+    source = toy_source(labels=[n % 2 if n < 60 else None for n in range(512)])
+    record = compare([a_run(tmp_path / "one", None, source)], source=source, baselines=("mean",))
+    assert record["labels"] == 60
+    assert record["rows"][1]["probe_error"] == pytest.approx(0.5)
+    nobody = toy_source(labels=[None] * 512)
+    assert compare([a_run(tmp_path / "two", None, nobody)], source=nobody, baselines=())["labels"] == 0
+
+
 def test_negative_samples_leave_nmf_out_and_say_so(tmp_path: Path) -> None:
     np.save(tmp_path / "y.npy", samples(128).numpy() - 0.5)
     record = compare([a_run(tmp_path / "one", {"name": "arrays", "path": str(tmp_path / "y.npy")})])

@@ -143,9 +143,12 @@ class _Bench:
         self.test = _some(held_out or training, MEASURED)
         self.schema: Schema = training.schema
         self.notes: list[str] = []
-        known = training.labels() is not None and self.test.labels() is not None
-        self.n_labels = min(MEASURED, len(training), max(1, PROBED // n_latents)) if known else 0
-        self.labelled = _some(training, self.n_labels) if known else None
+        known = _labelled(training)
+        self.judged = _labelled(self.test)
+        self.labelled = None
+        if known is not None and self.judged is not None:
+            self.labelled = _some(known, min(MEASURED, max(1, PROBED // n_latents)))
+        self.n_labels = 0 if self.labelled is None else len(self.labelled)
 
     @torch.no_grad()
     def run(self, run: Run) -> dict[str, Any]:
@@ -188,10 +191,10 @@ class _Bench:
         return self._row(name, "null" if baseline.null else "baseline", quality, baseline.atoms, probe, None, seconds)
 
     def _probe(self, encode: Callable[[Tensor], Tensor]) -> float | None:
-        if self.labelled is None:
+        if self.labelled is None or self.judged is None:
             return None
         codes, labels = [], []
-        for part in (self.labelled, self.test):
+        for part in (self.labelled, self.judged):
             found = part.labels()
             assert found is not None
             codes.append(torch.cat([encode(batch.inputs) for batch in part.chunks()]))
@@ -229,6 +232,14 @@ def _some(source: Source, n: int) -> Source:
     if len(source) <= n:
         return source
     return source.take(torch.from_numpy(np.sort(np.random.default_rng(0).permutation(len(source))[:n])))
+
+
+def _labelled(source: Source) -> Source | None:
+    """The samples that have a label; None: there are none."""
+    labels = source.labels()
+    if labels is None or (labels < 0).all():
+        return None
+    return source if (labels >= 0).all() else source.take((labels >= 0).nonzero().squeeze(1))
 
 
 def _codes(sae: SAE, raw: Tensor) -> Tensor:
