@@ -100,7 +100,7 @@ def _tiles(run: Run, atlas: Atlas, compared: Mapping[str, Any]) -> str:
         (
             "variance explained",
             f"{quality['explained_variance']:.1%}",
-            f"null: the mean, 0 %; {summary['measured_on']}",
+            _nulls(compared, "explained_variance"),
         ),
         ("features per sample (L0)", f"{quality['l0']:.1f}", f"of {len(atlas)}"),
         ("dead features", str(summary["dead"]), f"{quality['silent']:.0f} silent on {summary['measured_on']}"),
@@ -160,9 +160,7 @@ def _sections(run: Run, sae: SAE, atlas: Atlas, measured: Source, compared: Mapp
     yield _section("Training", "Each term alone, and its share of the gradient.", _charts(figures.training(run)))
     yield _section("The features as a population", "", _charts(figures.population(run, atlas)))
     if sae.schema.shape is not None:
-        said = (
-            "The Gabor function nearest to each filter. Strokes have orientations all around and middling frequencies."
-        )
+        said = "The Gabor function nearest to each filter. Strokes have all orientations and middling frequencies."
         yield _section("Orientation and frequency", said, _charts(figures.gabors(atlas)))
     plane = samples.plane(sae, measured)
     chart = charts.scatter(plane["points"], plane["groups"], measured.schema.classes, x=plane["method"], y="")

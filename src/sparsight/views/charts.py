@@ -140,7 +140,7 @@ def polar(orientation: np.ndarray, frequency: np.ndarray, weight: np.ndarray) ->
             opacity = min(1.0, max(0.08, float(strong)))
             drawn.append(f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3.4" fill="{COLOURS[0]}" opacity="{opacity:.2f}"/>')
     drawn.append(
-        _text(middle, HEIGHT - 8, "orientation (angle) and cycles per pixel (radius); darker: better fit", "middle")
+        _text(middle, HEIGHT - 8, "angle: orientation; radius: cycles per pixel; darker: better fit", "middle")
     )
     return _svg("".join(drawn))
 
