@@ -270,7 +270,7 @@ class Trainer:
                 squares[group] += float(gradient.double().square().sum())
             sizes[name] = {group: math.sqrt(square) for group, square in squares.items()}
         sums = {group: sum(size[group] for size in sizes.values()) for group in names}
-        before = (self.number - 1) / self.steps
+        before = 1.0 if self.open_ended else (self.number - 1) / self.steps
         terms = {
             name: {
                 "value": float(self.last["values"][name]),
