@@ -133,14 +133,15 @@ class Trainer:
                 share = len(part) / len(batch)
                 step = self._forward(part)
                 values = self._values(step, means, averages if first else {})
-                loss = torch.stack([term.now(self.progress) * values[name] for name, term in self.terms.items()]).sum()
+                weights = {name: term.now(self.progress) * share for name, term in self.terms.items()}
+                loss = torch.stack([weights[name] * value for name, value in values.items()]).sum()
                 if first:
                     self._check(loss, values)
                     fired.add_(step.codes.fires())
                     if measure:
                         self._measure(step, values, share, part is parts[0])
-                (share * loss).backward()
-                total += share * loss.detach()
+                loss.backward()
+                total += loss.detach()
             self.world.mean_gradients_(self.parameters)
             for constraint in self.constraints:
                 constraint.before_step(self.sae)
@@ -215,7 +216,7 @@ class Trainer:
 
     def _check(self, loss: Tensor, values: Mapping[str, Tensor]) -> None:
         # elsewhere than on a CPU looking costs a wait, so there it is done when logging
-        if (self.device.type == "cpu" or self.number % self.config.log_every == 0) and not torch.isfinite(loss):
+        if (self.device.type == "cpu" or self.number % self.config.log_every == 0) and not math.isfinite(loss.item()):
             bad = [name for name, value in values.items() if not torch.isfinite(value)] or list(values)
             raise NonFiniteLossError(
                 f"the loss is {loss.item()} at step {self.number}, by the term {' and '.join(bad)}: "

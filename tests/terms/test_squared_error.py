@@ -18,3 +18,4 @@ def test_half_squares_and_their_gradients_are_those_of_the_formula() -> None:
     formula.square().sum().backward()
     for ours, theirs in zip(mine, written, strict=True):
         torch.testing.assert_close(ours.grad, theirs.grad)
+    assert torch.autograd.gradgradcheck(HalfSquares.apply, mine)
