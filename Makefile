@@ -24,8 +24,15 @@ test: lint
 test-all: lint
 	$(BIN)/pytest -m "slow or not slow"
 
-bench: .venv/installed  # make bench MNIST=folder
-	$(BIN)/python benchmarks/acceptance.py --mnist $(MNIST)
+# the systems that we compare ourselves with live apart; --no-deps keeps out what breaks beside a CPU build of torch
+.venv-bench/installed: pyproject.toml constraints.txt benchmarks/peers.txt benchmarks/peers-alone.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/pip install --quiet -c constraints.txt -e . -r benchmarks/peers.txt
+	.venv-bench/bin/pip install --quiet --no-deps -r benchmarks/peers-alone.txt
+	touch $@
+
+bench: .venv-bench/installed
+	.venv-bench/bin/python benchmarks/speed.py --out benchmarks/speed
 
 docs: .venv/installed
 	$(BIN)/mkdocs build --strict
@@ -34,4 +41,4 @@ figures: .venv/installed
 	$(BIN)/python -m tools.make_figures
 
 clean:
-	rm -rf .venv site dist runs
+	rm -rf .venv .venv-bench site dist runs

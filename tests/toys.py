@@ -35,7 +35,9 @@ def toy_source(n: int = N, *, pictures: bool = True, seed: int = 1, **more: Any)
     return build("source", {"name": "arrays", "shape": shape}, data=samples(n, seed), **more)
 
 
-def toy_job(architecture: str | dict[str, Any], source: Source | None = None, **recipe: Any) -> Job:
+def toy_job(
+    architecture: str | dict[str, Any], source: Source | None = None, *, open_ended: bool = False, **recipe: Any
+) -> Job:
     """A small training of an architecture."""
     train = {
         "epochs": 30.0,
@@ -46,4 +48,4 @@ def toy_job(architecture: str | dict[str, Any], source: Source | None = None, **
         **recipe.pop("train", {}),
     }
     spec = {"name": "toy", "n_latents": F, "architecture": architecture, "train": train, **recipe}
-    return prepare(Recipe.parse(spec), source or toy_source())
+    return prepare(Recipe.parse(spec), source or toy_source(), open_ended=open_ended)

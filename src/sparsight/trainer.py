@@ -82,6 +82,7 @@ class Trainer:
         self.needs = frozenset().union(*(term.needs for term in self.terms.values()))
         self.batch_size = facts.batch_size
         self.steps = max(1, math.ceil(config.epochs * facts.n_samples / self.batch_size))
+        self.parameters = list(sae.parameters())
         self.optimizer = make_optimizer(sae, config)
         self.number = 0
         self.idle = torch.zeros(sae.n_latents, dtype=torch.long, device=self.device)
@@ -111,7 +112,8 @@ class Trainer:
         Raises:
             NonFiniteLossError: before the weights are touched.
         """
-        self.sae.train()
+        if not self.sae.training:
+            self.sae.train()
         self.sae.activation.advance(self.progress)
         for group in self.optimizer.param_groups:
             group["lr"] = self._lr()
@@ -123,26 +125,28 @@ class Trainer:
 
         def closure() -> float:
             nonlocal first
-            self.optimizer.zero_grad()
+            for parameter in self.parameters:
+                parameter.grad = None
             means = self._means(parts) if len(parts) > 1 else {}
             total = torch.zeros((), device=self.device)
             for part in parts:
                 share = len(part) / len(batch)
                 step = self._forward(part)
                 values = self._values(step, means, averages if first else {})
-                loss = torch.stack([term.now(self.progress) * values[name] for name, term in self.terms.items()]).sum()
+                weights = {name: term.now(self.progress) * share for name, term in self.terms.items()}
+                loss = torch.stack([weights[name] * value for name, value in values.items()]).sum()
                 if first:
                     self._check(loss, values)
-                    fired.add_(step.codes.per_feature_count())
+                    fired.add_(step.codes.fires())
                     if measure:
                         self._measure(step, values, share, part is parts[0])
-                (share * loss).backward()
-                total += share * loss.detach()
-            self.world.mean_gradients_(self.sae.parameters())
+                loss.backward()
+                total += loss.detach()
+            self.world.mean_gradients_(self.parameters)
             for constraint in self.constraints:
                 constraint.before_step(self.sae)
             if self.config.clip is not None:
-                torch.nn.utils.clip_grad_norm_(self.sae.parameters(), self.config.clip)
+                torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
             first = False
             return cast(float, total)  # a number only for L-BFGS, who asks; else no wait for the device
 
@@ -212,7 +216,7 @@ class Trainer:
 
     def _check(self, loss: Tensor, values: Mapping[str, Tensor]) -> None:
         # elsewhere than on a CPU looking costs a wait, so there it is done when logging
-        if (self.device.type == "cpu" or self.number % self.config.log_every == 0) and not torch.isfinite(loss):
+        if (self.device.type == "cpu" or self.number % self.config.log_every == 0) and not math.isfinite(loss.item()):
             bad = [name for name, value in values.items() if not torch.isfinite(value)] or list(values)
             raise NonFiniteLossError(
                 f"the loss is {loss.item()} at step {self.number}, by the term {' and '.join(bad)}: "
@@ -240,7 +244,7 @@ class Trainer:
 
     def _count(self, fired: Tensor, samples: int) -> None:
         self.idle += samples
-        self.idle[self.world.sum_(fired) > 0] = 0
+        self.idle.masked_fill_(self.world.sum_(fired) > 0, 0)
         if self.number % DEAD_EVERY == 0:
             dead = self._idle_too_long()
             self.dead = dead if dead.any() else None
@@ -270,7 +274,7 @@ class Trainer:
                 squares[group] += float(gradient.double().square().sum())
             sizes[name] = {group: math.sqrt(square) for group, square in squares.items()}
         sums = {group: sum(size[group] for size in sizes.values()) for group in names}
-        before = (self.number - 1) / self.steps
+        before = 1.0 if self.open_ended else (self.number - 1) / self.steps
         terms = {
             name: {
                 "value": float(self.last["values"][name]),

@@ -35,7 +35,7 @@ def test_ragged_and_dense_codes_say_the_same(rows: int, features: int, seed: int
     check(ragged.dense(), dense.dense())
     check(ragged.per_feature_sum(), dense.per_feature_sum())
     check(ragged.per_feature_sum(weight), dense.per_feature_sum(weight))
-    check(ragged.per_feature_count(), dense.per_feature_count())
+    check(ragged.fires(), dense.fires())
     check(ragged.per_sample_sum(), dense.per_sample_sum())
     check(ragged.per_sample_sum(scale), dense.per_sample_sum(scale))
     check(ragged.l0(), dense.l0())
@@ -45,7 +45,7 @@ def test_ragged_and_dense_codes_say_the_same(rows: int, features: int, seed: int
 
 def test_a_stored_zero_does_not_fire() -> None:
     codes = Codes.fixed(torch.tensor([[0.0, 2.0]]), torch.tensor([[1, 0]]), 3)
-    assert codes.per_feature_count().tolist() == [1, 0, 0]
+    assert codes.fires().tolist() == [True, False, False]
     assert codes.l0().tolist() == [1]
 
 
@@ -59,3 +59,10 @@ def test_gradients_pass_through_both_forms_alike() -> None:
     assert values.grad is not None
     assert dense.grad is not None
     torch.testing.assert_close(values.grad, dense.grad.gather(1, index))
+
+
+def test_a_feature_that_is_stored_as_zero_in_every_sample_does_not_fire() -> None:
+    dense = torch.tensor([[0.0, -1.0, 0.0], [0.0, 0.0, 2.0]])
+    ragged = Codes.fixed(torch.tensor([[0.0, -1.0], [2.0, 0.0]]), torch.tensor([[0, 1], [2, 0]]), 3)
+    for codes in (Codes(dense, 3), ragged):
+        assert codes.fires().tolist() == [False, True, True]

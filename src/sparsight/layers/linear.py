@@ -1,6 +1,6 @@
 """The linear encoder and decoder."""
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,28 @@ from sparsight.core import Codes, Decoder, Encoder, Sizes
 
 SPARSE_BELOW = 1 / 16
 """The share of stored codes below which summing the rows that fire is faster than a dense product."""
+
+
+class CentredLinear(torch.autograd.Function):
+    """pre = (x − centre) Wᵀ + bias, computed as x Wᵀ + (bias − W centre): no second copy of the batch.
+
+    Autograd's own backward of either form makes a tensor of the size of the batch or of the weights only to add it to
+    another one.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, centre: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight, centre)
+        return functional.linear(x, weight, bias - weight @ centre)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, Tensor, Tensor, Tensor]:
+        (gradient,) = grad_outputs
+        x, weight, centre = ctx.saved_tensors
+        of_bias = gradient.sum(0)
+        of_weight = (gradient.T @ x).addr_(of_bias, centre, alpha=-1)
+        of_x = gradient @ weight if ctx.needs_input_grad[0] else None
+        return of_x, of_weight, of_bias, -(of_bias @ weight)
 
 
 class LinearEncoder(Encoder):
@@ -34,9 +56,7 @@ class LinearEncoder(Encoder):
     def forward(self, x: Tensor, decoder: Decoder) -> Tensor:
         if not self.centre:
             return functional.linear(x, self.weight(decoder), self.bias)
-        # W (x - b_dec) as W x - W b_dec: no second copy of the batch
-        weight = self.weight(decoder)
-        return functional.linear(x, weight, self.bias - weight @ decoder.bias)
+        return cast(Tensor, CentredLinear.apply(x, self.weight(decoder), self.bias, decoder.bias))
 
 
 class LinearDecoder(Decoder):

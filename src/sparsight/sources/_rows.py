@@ -46,6 +46,8 @@ class Rows(Source):
         return self.base.shape[0] if self.order is None else len(self.order)
 
     def gather(self, ids: Tensor) -> Tensor:
+        if isinstance(self.base, Tensor) and self.base.dtype == torch.float32:  # nothing to convert block by block
+            return self._stored(ids if self.order is None else self.order[ids]).flatten(1)
         rows = torch.empty(len(ids), self.schema.n_inputs)
         for part, block in zip(self._blocks(ids), rows.split(self._height), strict=True):
             block.copy_(_floats(self._stored(part)).reshape(block.shape))

@@ -22,4 +22,5 @@ class CodesL1(SampleTerm):
         self.weight, self.warmup = weight, warmup
 
     def per_sample(self, step: Step, sae: SAE) -> Tensor:
-        return step.codes.map(Tensor.abs).per_sample_sum(sae.W_dec.norm(dim=1))
+        codes = step.codes if sae.activation.bounds[0] >= 0 else step.codes.map(Tensor.abs)
+        return codes.per_sample_sum(sae.W_dec.norm(dim=1))

@@ -1,0 +1,46 @@
+"""PyTorch as one writes it by hand: the same objective as ours, and nothing else in the loop."""
+
+from functools import partial
+
+import torch
+from tasks import L1, LR, Task
+from torch import Tensor, nn
+
+from systems import Make, Train
+
+
+class Plain(nn.Module):
+    """Two linear layers; the decoder's bias is subtracted first, as everyone does."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self.encoder = nn.Linear(task.n_inputs, task.n_latents)
+        self.decoder = nn.Linear(task.n_latents, task.n_inputs)
+        self.k = task.k
+
+    def loss(self, x: Tensor) -> Tensor:
+        codes = self.encoder(x - self.decoder.bias).relu()
+        if self.k is not None:
+            top = codes.topk(self.k, dim=1)
+            codes = torch.zeros_like(codes).scatter(1, top.indices, top.values)
+        error = 0.5 * (self.decoder(codes) - x).square().sum(1).mean()
+        if self.k is not None:
+            return error
+        return error + L1 * (codes * self.decoder.weight.norm(dim=0)).sum(1).mean()
+
+
+def make(task: Task, *, fused: bool) -> Train:
+    model = Plain(task)
+    optimizer = torch.optim.Adam(model.parameters(), lr=LR, fused=fused or None)
+    batches = task.batches()
+
+    def train(steps: int) -> None:
+        for _ in range(steps):
+            optimizer.zero_grad()
+            model.loss(next(batches)).backward()
+            optimizer.step()
+
+    return train
+
+
+SYSTEMS: dict[str, Make] = {"plain": partial(make, fused=False), "plain, fused Adam": partial(make, fused=True)}

@@ -1,0 +1,41 @@
+"""This library, through `Trainer.step`, logging every 100 steps."""
+
+from functools import partial
+
+from tasks import L1, LR, Task
+
+from sparsight.job import Recipe, prepare
+from sparsight.spec import build
+from systems import Make, Train
+
+LOG_EVERY = 100
+
+
+def make(task: Task, *, defaults: bool) -> Train:
+    architecture = {"name": "relu_l1", "l1": L1} if task.k is None else {"name": "topk", "k": task.k}
+    if not defaults:
+        architecture |= {"unit_rows": False, "auxk": 0.0}
+    recipe = Recipe.parse(
+        {
+            "n_latents": task.n_latents,
+            "architecture": architecture,
+            "train": {"batch_size": task.batch_size, "lr": LR, "dead_after": 10_000_000},
+        }
+    )
+    job = prepare(recipe, build("source", "arrays", data=task.data), open_ended=True)
+    trainer, batches = job.trainer, job.source.batches(task.batch_size, 0)
+
+    def train(steps: int) -> None:
+        for _ in range(steps):
+            measure = (trainer.number + 1) % LOG_EVERY == 0
+            trainer.step(next(batches), measure=measure)
+            if measure:
+                trainer.logged(LR, {})
+
+    return train
+
+
+SYSTEMS: dict[str, Make] = {
+    "sparsight": partial(make, defaults=False),
+    "sparsight, defaults": partial(make, defaults=True),  # and unit rows, and what brings dead features back
+}
