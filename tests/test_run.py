@@ -253,9 +253,7 @@ def test_a_process_killed_at_any_moment_resumes_to_the_same_bits(tmp_path: Path)
     def start(name: str) -> list[str]:
         return command(str(tmp_path / "x.npy"), *changes, "--out", str(tmp_path / name), "--quiet")
 
-    began = time.monotonic()
     subprocess.run(start("whole"), check=True)
-    lasted = time.monotonic() - began
     whole = Run.open(tmp_path / "whole").summary
     assert whole is not None
     dice = np.random.default_rng(0)
@@ -263,15 +261,15 @@ def test_a_process_killed_at_any_moment_resumes_to_the_same_bits(tmp_path: Path)
     for n in range(20):
         place = tmp_path / f"run-{n}"
         process = subprocess.Popen(start(place.name))
-        time.sleep(float(dice.uniform(0.2, 1.0)) * lasted)
+        while not place.exists() and process.poll() is None:
+            time.sleep(0.001)
+        time.sleep(float(dice.uniform(0.0, 1.0)) * whole["seconds"])
         process.kill()
         process.wait()
-        if not place.exists():  # killed before the run began: nothing is left behind
-            subprocess.run(start(place.name), check=True)
-        elif Run.open(place).summary is None:
+        if Run.open(place).summary is None:
             killed += 1
             subprocess.run(command("--resume", str(place), "--quiet"), check=True)
         ended = Run.open(place).summary
         assert ended is not None
         assert ended["weights"] == whole["weights"], n
-    assert killed >= 5, "too few kills fell into the training to mean anything"
+    assert killed >= 10, "too few kills fell into the training to mean anything"

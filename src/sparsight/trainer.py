@@ -18,6 +18,7 @@ from sparsight.core import (
     Constraint,
     Corruption,
     Facts,
+    Gradients,
     Logged,
     Observer,
     SampleTerm,
@@ -118,7 +119,10 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self._lr()
         size = self.config.micro_batch_size or len(batch)
-        parts = [batch.part(slice(i, i + size)) for i in range(0, len(batch), size)]
+        whole = size >= len(batch)
+        parts = [batch] if whole else [batch.part(slice(i, i + size)) for i in range(0, len(batch), size)]
+        acting = {name: term for name, term in self.terms.items() if not term.silent(self.dead)}
+        closed = self.sae.closed_form and all(term.closed_form for term in acting.values())
         fired = torch.zeros_like(self.idle)
         averages: dict[str, Tensor] = {}
         first = True
@@ -128,19 +132,26 @@ class Trainer:
             for parameter in self.parameters:
                 parameter.grad = None
             means = self._means(parts) if len(parts) > 1 else {}
-            total = torch.zeros((), device=self.device)
+            total = self._zero()
             for part in parts:
                 share = len(part) / len(batch)
-                step = self._forward(part)
-                values = self._values(step, means, averages if first else {})
-                weights = {name: term.now(self.progress) * share for name, term in self.terms.items()}
+                weights = {name: term.now(self.progress) * share for name, term in acting.items()}
+                if closed:
+                    step, values = self._pull_back(part, acting, weights)
+                else:
+                    step = self._forward(part)
+                    values = self._values(acting, step, means, averages if first else {})
                 loss = torch.stack([weights[name] * value for name, value in values.items()]).sum()
                 if first:
                     self._check(loss, values)
                     fired.add_(step.codes.fires())
                     if measure:
+                        if closed:  # the share of each term in the gradient is autograd's to find
+                            step = self._forward(part)
+                            values = self._values(acting, step, means, {})
                         self._measure(step, values, share, part is parts[0])
-                loss.backward()
+                if not closed:
+                    loss.backward()
                 total += loss.detach()
             self.world.mean_gradients_(self.parameters)
             for constraint in self.constraints:
@@ -156,6 +167,9 @@ class Trainer:
         self.averages.update(averages)
         self._count(fired, batch.size)
         self.number += 1
+
+    def _zero(self) -> Tensor:
+        return torch.zeros((), device=self.device)
 
     def _lr(self) -> float:
         config, progress = self.config, self.progress
@@ -174,10 +188,27 @@ class Trainer:
         weight = None if weight is None else weight.to(target)
         return self.sae.run(x, target, needs=self.needs, dead=self.dead, weight=weight)
 
-    def _values(self, step: Step, means: Mapping[str, Tensor], averages: dict[str, Tensor]) -> dict[str, Tensor]:
+    @torch.no_grad()
+    def _pull_back(
+        self, batch: Batch, terms: Mapping[str, Term], weights: Mapping[str, float]
+    ) -> tuple[Step, dict[str, Tensor]]:
+        """The forward pass and the value of every term, and the gradient of their weighted sum by closed forms."""
+        step = self._forward(batch)
+        values: dict[str, Tensor] = {}
+        total: Gradients = {}
+        for name, term in terms.items():
+            values[name], found = term.pull_back(step, self.sae, weights[name])
+            for of, gradient in found.items():
+                total[of] = total[of] + gradient if of in total else gradient
+        self.sae.pull_back(step, total)
+        return step, values
+
+    def _values(
+        self, terms: Mapping[str, Term], step: Step, means: Mapping[str, Tensor], averages: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
         """The value of every term, with the gradient of this share of the batch."""
         values = {}
-        for name, term in self.terms.items():
+        for name, term in terms.items():
             if isinstance(term, StatisticTerm):
                 values[name] = term.value(self._whole(name, term, step, means, averages), self.sae)
             else:
@@ -228,8 +259,9 @@ class Trainer:
         groups = self.sae.groups()
         parameters = [p for group in groups.values() for p in group]
         if fresh:
-            self.last = {"values": dict.fromkeys(values, 0.0), "l0": 0.0, "mean_activity": 0.0, "squares": 0.0}
-            self.last["gradients"] = {name: [torch.zeros_like(p) for p in parameters] for name in values}
+            self.last = {"l0": 0.0, "mean_activity": 0.0, "squares": 0.0}
+            self.last["values"] = {name: self._zero() for name in self.terms}
+            self.last["gradients"] = {name: [torch.zeros_like(p) for p in parameters] for name in self.terms}
         for name, value in values.items():
             self.last["values"][name] += share * value.detach().double()
             weighted = self.terms[name].now(self.progress) * share * value

@@ -11,6 +11,7 @@ from sparsight.core.parts import (
     Corruption,
     Decoder,
     Encoder,
+    Gradients,
     Initialisation,
     Observer,
     Output,
@@ -27,6 +28,7 @@ from sparsight.core.sae import SAE
 
 __all__ = [
     "SAE", "Activation", "Architecture", "Atlas", "Augmentation", "Batch", "Chain", "Codes", "Column", "Constraint",
-    "Corruption", "Cost", "Decoder", "Encoder", "Example", "Facts", "Initialisation", "Logged", "Observer", "Output",
-    "Part", "Preprocess", "SampleTerm", "Schema", "Sizes", "Source", "StatisticTerm", "Step", "Term", "generator",
+    "Corruption", "Cost", "Decoder", "Encoder", "Example", "Facts", "Gradients", "Initialisation", "Logged",
+    "Observer", "Output", "Part", "Preprocess", "SampleTerm", "Schema", "Sizes", "Source", "StatisticTerm", "Step",
+    "Term", "generator",
 ]  # fmt: skip

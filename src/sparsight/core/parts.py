@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from sparsight.core.sae import SAE
 
 Output = Literal["identity", "sigmoid", "softmax"]
+Gradients = dict[str, Tensor]
+"""By what they are taken: `logits`, `codes`, or the name of a parameter."""
 Part = Literal["recon", "logits", "codes", "pre", "weights"]
 
 
@@ -158,6 +160,7 @@ class Augmentation(ABC):
 class Encoder(nn.Module, ABC):
     """x to pre-activations."""
 
+    closed_form: bool = False
     bias: nn.Parameter  # [F]
 
     @abstractmethod
@@ -172,12 +175,17 @@ class Encoder(nn.Module, ABC):
     def forward(self, x: Tensor, decoder: "Decoder") -> Tensor:
         """Pre-activations, [B, F]."""
 
+    def pull_back(self, x: Tensor, of_pre: Tensor, decoder: "Decoder") -> Gradients:
+        """The closed form of the gradient, where `closed_form` says that there is one: from `pre` to the parameters."""
+        raise NotImplementedError
+
 
 class Activation(nn.Module, ABC):
     """Pre-activations to codes; for one sample at a time in evaluation."""
 
     bounds: ClassVar[tuple[float, float]] = (0.0, float("inf"))
     """Codes never leave this interval."""
+    closed_form: bool = False
 
     def setup(self, sizes: Sizes) -> None:
         """Create parameters and buffers, and refuse sizes that do not fit."""
@@ -189,10 +197,15 @@ class Activation(nn.Module, ABC):
     def forward(self, pre: Tensor) -> Codes:
         """[B, F] to codes."""
 
+    def pull_back(self, codes: Codes, of_codes: Tensor) -> Tensor:
+        """The closed form of the gradient, where `closed_form` says so: from dense codes to `pre`; in place at will."""
+        raise NotImplementedError
+
 
 class Decoder(nn.Module, ABC):
     """Codes to a reconstruction."""
 
+    closed_form: bool = False
     weight: nn.Parameter  # [F, D_out]
     bias: nn.Parameter  # [D_out]
 
@@ -203,6 +216,10 @@ class Decoder(nn.Module, ABC):
     @abstractmethod
     def forward(self, codes: Codes) -> Tensor:
         """The sum before the output function, [B, D_out]."""
+
+    def pull_back(self, codes: Codes, of_logits: Tensor) -> tuple[Tensor, Gradients]:
+        """The closed form of the gradient, where `closed_form` says so: from logits to dense codes and parameters."""
+        raise NotImplementedError
 
 
 class Constraint(ABC):
@@ -233,6 +250,8 @@ class Term(nn.Module, ABC):
     weight: float
     warmup: float
     """The part of training over which the weight rises linearly from 0."""
+    closed_form: bool = False
+    """Whether `pull_back` gives the gradient, faster than autograd does."""
 
     def check(self, sae: "SAE", facts: Facts) -> str | None:
         """Called once before training. A sentence says that the term has nothing to act on and is left out.
@@ -245,6 +264,14 @@ class Term(nn.Module, ABC):
     def now(self, progress: float) -> float:
         """The weight at this point of training, 0 to 1."""
         return self.weight * min(1.0, progress / self.warmup) if self.warmup else self.weight
+
+    def silent(self, dead: Tensor | None) -> bool:
+        """Whether value and gradient are 0 for certain, with these dead features."""
+        return False
+
+    def pull_back(self, step: Step, sae: "SAE", factor: float) -> tuple[Tensor, Gradients]:
+        """The reduced value, and `factor` times its gradient, by its closed form."""
+        raise NotImplementedError
 
 
 class SampleTerm(Term):

@@ -6,13 +6,14 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, final
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from sparsight.core.chain import Chain
 from sparsight.core.codes import Codes
-from sparsight.core.parts import Architecture, Output, Part, Preprocess, Sizes
+from sparsight.core.parts import Architecture, Gradients, Output, Part, Preprocess, Sizes
 from sparsight.core.records import Schema, Step
 from sparsight.errors import SparsightError
 from sparsight.spec import build, describe
@@ -143,6 +144,31 @@ class SAE(nn.Module):
         logits = self.decoder(codes)
         kept = pre if "pre" in needs else None
         return Step(x, target, codes, logits, self.finish(logits), kept, dead, weight)
+
+    @property
+    def closed_form(self) -> bool:
+        """Whether encoder, activation and decoder give their gradients by `pull_back`."""
+        return self.encoder.closed_form and self.activation.closed_form and self.decoder.closed_form
+
+    @torch.no_grad()
+    def pull_back(self, step: Step, gradients: Gradients) -> None:
+        """Add to the parameters' gradients what follows from those of the loss with regard to logits and codes.
+
+        This is what autograd does, for a network that is so small that autograd's bookkeeping is what takes time.
+
+        Args:
+            step: the forward pass.
+            gradients: of `logits`, and where terms have them of `codes` and of parameters.
+        """
+        of_codes, of_decoder = self.decoder.pull_back(step.codes, gradients["logits"])
+        if "codes" in gradients:
+            of_codes = of_codes.add_(gradients["codes"])
+        of_encoder = self.encoder.pull_back(step.x, self.activation.pull_back(step.codes, of_codes), self.decoder)
+        for found in (of_decoder, of_encoder, gradients):
+            for name, gradient in found.items():
+                if name not in ("logits", "codes"):
+                    parameter = getattr(self, name)
+                    parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
 
     def described(self) -> dict[str, Any]:
         """All that is needed to build this SAE again, but for its tensors."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sparsight.core import Codes, Decoder, Encoder, Sizes
+from sparsight.core import Codes, Decoder, Encoder, Gradients, Sizes
 
 SPARSE_BELOW = 1 / 16
 """The share of stored codes below which summing the rows that fire is faster than a dense product."""
@@ -26,12 +26,16 @@ class CentredLinear(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, Tensor, Tensor, Tensor]:
-        (gradient,) = grad_outputs
+        (of_pre,) = grad_outputs
         x, weight, centre = ctx.saved_tensors
-        of_bias = gradient.sum(0)
-        of_weight = (gradient.T @ x).addr_(of_bias, centre, alpha=-1)
-        of_x = gradient @ weight if ctx.needs_input_grad[0] else None
-        return of_x, of_weight, of_bias, -(of_bias @ weight)
+        of_x = of_pre @ weight if ctx.needs_input_grad[0] else None
+        return of_x, *centred(x, of_pre, weight, centre)
+
+
+def centred(x: Tensor, of_pre: Tensor, weight: Tensor, centre: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of weight, bias and centre where pre = (x − centre) Wᵀ + bias."""
+    of_bias = of_pre.sum(0)
+    return (of_pre.T @ x).addr_(of_bias, centre, alpha=-1), of_bias, -(of_bias @ weight)
 
 
 class LinearEncoder(Encoder):
@@ -41,6 +45,8 @@ class LinearEncoder(Encoder):
         centre: subtract `b_dec` first; else pre = W_enc x + b_enc.
         tied: W_enc is W_dec, the same parameter.
     """
+
+    closed_form = True
 
     def __init__(self, *, centre: bool = True, tied: bool = False) -> None:
         super().__init__()
@@ -58,9 +64,17 @@ class LinearEncoder(Encoder):
             return functional.linear(x, self.weight(decoder), self.bias)
         return cast(Tensor, CentredLinear.apply(x, self.weight(decoder), self.bias, decoder.bias))
 
+    def pull_back(self, x: Tensor, of_pre: Tensor, decoder: Decoder) -> Gradients:
+        if not self.centre:
+            return {"W_enc": of_pre.T @ x, "b_enc": of_pre.sum(0)}
+        of_weight, of_bias, of_centre = centred(x, of_pre, self.weight(decoder), decoder.bias)
+        return {"W_enc": of_weight, "b_enc": of_bias, "b_dec": of_centre}
+
 
 class LinearDecoder(Decoder):
     """logits = codes W_dec + b_dec."""
+
+    closed_form = True
 
     def setup(self, sizes: Sizes) -> None:
         self.weight = nn.Parameter(torch.zeros(sizes.n_latents, sizes.n_targets))
@@ -74,3 +88,6 @@ class LinearDecoder(Decoder):
             index, self.weight, offsets, mode="sum", per_sample_weights=values, include_last_offset=True
         )
         return cast(Tensor, rows) + self.bias
+
+    def pull_back(self, codes: Codes, of_logits: Tensor) -> tuple[Tensor, Gradients]:
+        return of_logits @ self.weight.T, {"W_dec": codes.dense().T @ of_logits, "b_dec": of_logits.sum(0)}

@@ -34,6 +34,9 @@ class AuxK(SampleTerm):
         if sae.output != "identity":
             raise SparsightError(f"auxk needs output = 'identity', and it is {sae.output!r}")
 
+    def silent(self, dead: Tensor | None) -> bool:
+        return dead is None
+
     def per_sample(self, step: Step, sae: SAE) -> Tensor:
         assert step.pre is not None
         if step.dead is None:
@@ -62,6 +65,9 @@ class Nudge(StatisticTerm):
     def __init__(self, *, weight: float = 1.0, warmup: float = 0.0) -> None:
         super().__init__()
         self.weight, self.warmup = weight, warmup
+
+    def silent(self, dead: Tensor | None) -> bool:
+        return dead is None
 
     def statistic(self, step: Step, sae: SAE) -> Tensor:
         """The mean deficit of each dead feature, and the share of samples in which it is positive, [2, dead]."""

@@ -5,7 +5,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from sparsight.core import SAE, SampleTerm, Step
+from sparsight.core import SAE, Facts, Gradients, SampleTerm, Step
 from sparsight.core.parts import Part
 from sparsight.spec import register
 
@@ -36,5 +36,16 @@ class SquaredError(SampleTerm):
         super().__init__()
         self.weight, self.warmup = weight, warmup
 
+    def check(self, sae: SAE, facts: Facts) -> None:
+        self.closed_form = sae.output == "identity"
+
     def per_sample(self, step: Step, sae: SAE) -> Tensor:
         return cast(Tensor, HalfSquares.apply(step.recon, step.target))
+
+    def pull_back(self, step: Step, sae: SAE, factor: float) -> tuple[Tensor, Gradients]:
+        error = step.recon - step.target
+        if step.weight is None:
+            flat = error.flatten()
+            return (flat @ flat).mul_(0.5 / len(error)), {"logits": error.mul_(factor / len(error))}
+        value = step.mean(error.square().sum(1)).mul_(0.5)
+        return value, {"logits": error.mul_((factor / len(error) * step.weight)[:, None])}
