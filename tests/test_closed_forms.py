@@ -77,7 +77,7 @@ def test_of_every_term_that_has_one(name: str, weighted: bool) -> None:
     expected = {key: 2 * g for key, g in zip(leaves, wanted, strict=True) if g is not None}
     for gradients in (found, expected):  # where a code is 0 its slope is any: a rectifier lets nothing through there
         if "codes" in gradients:
-            gradients["codes"] = torch.where(codes != 0, gradients["codes"], 0)
+            gradients["codes"] = torch.where(codes != 0, gradients["codes"], 0).expand(codes.shape)
     close(found, expected)
 
 

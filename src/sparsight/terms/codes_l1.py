@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from sparsight.core import SAE, Gradients, SampleTerm, Step
+from sparsight.core import SAE, Codes, Gradients, SampleTerm, Step
 from sparsight.core.parts import Part
 from sparsight.spec import register
 
@@ -26,16 +26,20 @@ class CodesL1(SampleTerm):
         self.weight, self.warmup = weight, warmup
 
     def per_sample(self, step: Step, sae: SAE) -> Tensor:
-        codes = step.codes if sae.activation.bounds[0] >= 0 else step.codes.map(Tensor.abs)
-        return codes.per_sample_sum(sae.W_dec.norm(dim=1))
+        return self._sizes(step, sae).per_sample_sum(sae.W_dec.norm(dim=1))
 
     def pull_back(self, step: Step, sae: SAE, factor: float) -> tuple[Tensor, Gradients]:
-        codes, lengths = step.codes.map(Tensor.abs), sae.W_dec.norm(dim=1)
-        mean = codes.per_feature_sum(step.weight) / len(codes)
-        of_codes = step.codes.dense().sign().mul_(factor / len(codes) * lengths)
+        sizes, lengths = self._sizes(step, sae), sae.W_dec.norm(dim=1)
+        mean = sizes.per_feature_sum(step.weight) / len(sizes)
+        of_codes = factor / len(sizes) * lengths  # of those above 0; behind a rectifier the others do not count
+        if sizes is not step.codes:
+            of_codes = step.codes.dense().sign() * of_codes
         if step.weight is not None:
-            of_codes.mul_(step.weight[:, None])
-        return mean @ lengths, {
-            "codes": of_codes,
-            "W_dec": sae.W_dec * (factor * mean / lengths.clamp_min(TINY))[:, None],
-        }
+            of_codes = of_codes * step.weight[:, None]
+        of_rows = sae.W_dec * (factor * mean / lengths.clamp_min(TINY))[:, None]
+        return mean @ lengths, {"codes": of_codes, "W_dec": of_rows}
+
+    @staticmethod
+    def _sizes(step: Step, sae: SAE) -> Codes:
+        """|codes|; what cannot be negative is not copied."""
+        return step.codes if sae.activation.bounds[0] >= 0 else step.codes.map(Tensor.abs)
