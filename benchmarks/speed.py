@@ -1,13 +1,15 @@
 """How fast systems train: `python benchmarks/speed.py [TASK ...]`.
 
-All systems take turns, in an order that is rotated from round to round, so that what else the machine does falls on
-all alike. A ratio is that of two systems in the same round: its median over rounds, with the smallest and the largest.
-Peak memory is that of a process of its own. Systems that are not installed are left out.
+All systems take turns, in an order that is drawn anew in each round, so that what else the machine does, and what the
+system before leaves behind, falls on all alike. A ratio is that of two systems in the same round: its median over
+rounds, with the smallest and the largest. Peak memory is that of a process of its own. Systems that are not installed
+are left out.
 """
 
 import argparse
 import json
 import platform
+import random
 import re
 import statistics
 import subprocess
@@ -38,13 +40,13 @@ def rounds_of(trains: dict[str, Train], n_rounds: int, seconds: float) -> dict[s
         train(1)
         steps[name] = max(1, round(seconds / (time.perf_counter() - start)))
     took: dict[str, list[float]] = {name: [] for name in trains}
-    order = list(trains)
+    dice = random.Random(0)
     for _ in range(n_rounds):
-        for name in order:
+        for name in dice.sample(list(trains), len(trains)):
+            trains[name](1)  # what the system before left in the caches, and its threads, are not this one's doing
             start = time.perf_counter()
             trains[name](steps[name])
             took[name].append((time.perf_counter() - start) / steps[name])
-        order = [*order[1:], order[0]]
     return took
 
 
