@@ -40,7 +40,11 @@ def test_plain_pytorch_has_our_objective(k: int | None) -> None:
 
 def test_every_system_takes_its_turn_in_every_round_and_ratios_are_within_rounds() -> None:
     calls: list[str] = []
-    took = rounds_of({name: lambda steps, name=name: calls.append(name) for name in "ab"}, 3, 0.0)
-    assert calls == [*"aabb", *"ab", *"ba", *"ab"]
-    assert {name: len(times) for name, times in took.items()} == {"a": 3, "b": 3}
+    took = rounds_of({name: lambda steps, name=name: calls.append(name) for name in "abc"}, 9, 0.0)
+    assert calls[:6] == [*"aabbcc"]  # a step to warm up, and one to time
+    turns = [calls[at : at + 6] for at in range(6, len(calls), 6)]
+    assert len(turns) == 9
+    assert all(sorted(turn) == [*"aabbcc"] and turn[::2] == turn[1::2] for turn in turns)  # each warms up again
+    assert len({tuple(turn) for turn in turns}) > 2
+    assert {name: len(times) for name, times in took.items()} == {"a": 9, "b": 9, "c": 9}
     assert ratio([2.0, 6.0, 3.0], [1.0, 2.0, 3.0]) == (2.0, 1.0, 3.0)
