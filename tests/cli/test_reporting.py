@@ -1,26 +1,15 @@
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import sparsight
 from toys import samples
 
 from sparsight import Recipe, train
-from sparsight.cli import main
 from sparsight.run import Run
 
 FAST = ["n_latents=24", "architecture.k=4", "train.epochs=2"]
-
-
-def sparsight(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
-    """The exit code of the command line."""
-    monkeypatch.setattr(sys, "argv", ["sparsight", *arguments])
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 @pytest.fixture(scope="module")
