@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sparsight.core import SAE, Atlas, Codes, Column, Cost, Source, generator
+from sparsight.core.sampling import spread
 from sparsight.errors import SparsightError
 from sparsight.meters import shape as looks
 from sparsight.meters.examples import Kept
@@ -224,10 +225,6 @@ def _entries(codes: Codes) -> tuple[Tensor, Tensor, Tensor]:
 def _filters(sae: SAE, inputs: Moments, neighbours: int, fits: int) -> list[Column]:
     """Measures of the weights, in the units of the data."""
     shape, features = sae.schema.shape, sae.n_latents
-    both = {
-        "encoder": sae.preprocess.filters_in_raw_units(sae.W_enc.detach()).cpu(),
-        "decoder": sae.preprocess.rows_in_raw_units(sae.W_dec.detach()).cpu(),
-    }
     noise = looks.white_noise(min(_NULLS, features), sae.n_inputs)
     deviation = inputs.variance.sqrt()
     varies = partial(looks.dead_input_energy, std=deviation / deviation.max(), below=CONSTANT)
@@ -239,7 +236,7 @@ def _filters(sae: SAE, inputs: Moments, neighbours: int, fits: int) -> list[Colu
     if shape is not None and fits:
         fitted_null = float(fit_gabor(noise[:_FITTED_NULLS], shape).r2.nanmedian())
     columns = []
-    for of, filters in both.items():
+    for of, filters in sae.filters().items():
         if filters.shape[1] != sae.n_inputs:
             continue  # the decoder of a transcoder: its rows are no filters of these inputs
         norm = precise(filters).norm(dim=1)
@@ -278,7 +275,7 @@ def _alike(of: str, filters: Tensor, noise: Tensor, n: int) -> list[Column]:
 
 def _gabors(of: str, filters: Tensor, shape: tuple[int, ...], fits: int, null: float) -> list[Column]:
     """Gabor functions fitted to filters, spread evenly where there are more than `fits`; NaN for the others."""
-    chosen = torch.linspace(0, len(filters) - 1, min(fits, len(filters))).round().long()
+    chosen = spread(len(filters), fits)
     fit = fit_gabor(filters[chosen], shape)
     columns = []
     for name in (field.name for field in fields(fit)):

@@ -288,8 +288,9 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         sae = self.sae_
         with torch.no_grad():
             # copies: training goes on in the weights themselves
-            self.components_ = sae.preprocess.rows_in_raw_units(sae.W_dec).cpu().numpy().copy()
-            self.encoder_components_ = sae.preprocess.filters_in_raw_units(sae.W_enc).cpu().numpy().copy()
+            filters = sae.filters()
+            self.components_ = filters["decoder"].numpy().copy()
+            self.encoder_components_ = filters["encoder"].numpy().copy()
             self.encoder_bias_ = sae.b_enc.cpu().numpy().copy()
             self.decoder_bias_ = sae.b_dec.cpu().numpy().copy()
             self.codes_sample_ = _csr(sae.transform(self._drawn(source).to(sae.b_dec)))

@@ -338,8 +338,7 @@ def shapes(sae: SAE, live: Tensor) -> dict[str, dict[str, float]]:
     if shape is None:
         return {}
     filters = {
-        "encoder": sae.preprocess.filters_in_raw_units(sae.W_enc.detach())[live],
-        "decoder": sae.preprocess.rows_in_raw_units(sae.W_dec.detach())[live],
+        **{of: weights[live] for of, weights in sae.filters().items()},
         "noise": white_noise(sae.n_latents, sae.n_inputs),
     }
     measures: dict[str, Callable[[Tensor], Tensor]] = {

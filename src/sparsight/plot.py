@@ -2,8 +2,9 @@
 
 from typing import Any, Literal
 
-import torch
+import numpy as np
 
+from sparsight.core.sampling import spread
 from sparsight.errors import SparsightError
 from sparsight.job import data_of
 from sparsight.run import Run
@@ -23,12 +24,8 @@ def plot_features(run: Run, of: Literal["encoder", "decoder", "null"] = "decoder
     shape = sae.schema.shape
     if shape is None:
         raise SparsightError("the samples of this run have no shape, so its filters are no pictures")
-    shown = features.filters(sae, features.spread(sae.n_latents, most))[of]
-    axes = _axes()
-    axes.imshow(pictures.grid(shown, shape, zoom=1), interpolation="nearest")
-    axes.set_title(f"{of} of {run.path.name}")
-    axes.axis("off")
-    return axes
+    shown = features.filters(sae, spread(sae.n_latents, most).numpy())[of]
+    return _picture(pictures.grid(shown, shape, zoom=1), f"{of} of {run.path.name}")
 
 
 def plot_reconstructions(run: Run, n: int = 10, *, source: Any = None) -> Any:
@@ -46,11 +43,7 @@ def plot_reconstructions(run: Run, n: int = 10, *, source: Any = None) -> Any:
     made = samples.reconstructions(run.sae(), measured, samples.chosen(measured, n))
     if made["picture"] is None:
         raise SparsightError("the samples of this run have no shape, so there are no pictures of them")
-    axes = _axes()
-    axes.imshow(made["picture"], interpolation="nearest")
-    axes.set_title(f"samples, reconstructions and differences of {run.path.name}")
-    axes.axis("off")
-    return axes
+    return _picture(made["picture"], f"samples, reconstructions and differences of {run.path.name}")
 
 
 def plot_curves(run: Run) -> Any:
@@ -62,7 +55,7 @@ def plot_curves(run: Run) -> Any:
     log = run.log()
     if not log:
         raise SparsightError(f"the run {run.path.name!r} has logged nothing yet")
-    epochs = torch.tensor([line.epoch for line in log])
+    epochs = [line.epoch for line in log]
     axes = _axes()
     for name in log[-1].terms:
         losses = [line.terms[name]["loss"] for line in log]
@@ -70,6 +63,14 @@ def plot_curves(run: Run) -> Any:
             axes.plot(epochs, losses, label=name)
     axes.set(xlabel="epoch", ylabel="weight × value", yscale="log", title=run.path.name)
     axes.legend()
+    return axes
+
+
+def _picture(pixels: np.ndarray, title: str) -> Any:
+    axes = _axes()
+    axes.imshow(pixels, interpolation="nearest")
+    axes.set_title(title)
+    axes.axis("off")
     return axes
 
 

@@ -131,7 +131,7 @@ class Trainer:
             nonlocal first
             for parameter in self.parameters:
                 parameter.grad = None
-            means = self._means(parts) if len(parts) > 1 else {}
+            means = self._means(acting, parts) if len(parts) > 1 else {}
             total = self._zero()
             for part in parts:
                 share = len(part) / len(batch)
@@ -230,9 +230,9 @@ class Trainer:
         return mean + (own - own.detach())
 
     @torch.no_grad()
-    def _means(self, parts: Sequence[Batch]) -> dict[str, Tensor]:
+    def _means(self, acting: Mapping[str, Term], parts: Sequence[Batch]) -> dict[str, Tensor]:
         """Each statistic over all micro-batches and processes: a first pass, without gradients."""
-        terms = {name: term for name, term in self.terms.items() if isinstance(term, StatisticTerm)}
+        terms = {name: term for name, term in acting.items() if isinstance(term, StatisticTerm)}
         total = sum(len(part) for part in parts)
         means: dict[str, Tensor] = {}
         if not any(term.needs - {"weights"} for term in terms.values()):

@@ -8,6 +8,7 @@ from PIL import Image
 from toys import F, samples, toy_job, toy_source
 
 from sparsight.atlas import survey
+from sparsight.core.sampling import spread
 from sparsight.spec import build
 from sparsight.views import features
 
@@ -23,8 +24,8 @@ def test_packed_filters_are_the_filters_to_a_hundredth_of_their_peak() -> None:
 
 
 def test_some_of_many_are_spread_evenly() -> None:
-    assert features.spread(5, 10).tolist() == [0, 1, 2, 3, 4]
-    assert features.spread(101, 5).tolist() == [0, 25, 50, 75, 100]
+    assert spread(5, 10).tolist() == [0, 1, 2, 3, 4]
+    assert spread(101, 5).tolist() == [0, 25, 50, 75, 100]
 
 
 def test_numbers_without_a_value_are_none() -> None:

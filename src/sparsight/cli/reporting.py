@@ -23,7 +23,8 @@ COMPARED = 8_192
 def make(run: Run, data: str | None, out: Path | None, export: Path | None, console: Console) -> None:
     """Write the report of a run, and before it the atlas where there is none of these data."""
     run.sae()  # says what is missing before anything is measured
-    source = None if data is None else build("source", open_source(data))
+    spec = run.recipe["source"] if data is None else open_source(data)
+    source = None if spec is None else build("source", spec)  # once, for all that looks at it
     _, measured = data_of(run, source)
     place = out or run.path / "report.html"
     nulls = NULLS if run.recipe["n_latents"] <= COMPARED else NULLS[:-1]

@@ -99,6 +99,13 @@ class SAE(nn.Module):
         }
         return {name: parameters for name, parameters in groups.items() if parameters}
 
+    def filters(self) -> dict[str, Tensor]:
+        """`encoder` filters and `decoder` rows in raw units, [F, D] each, without their graph and on the CPU."""
+        return {
+            "encoder": self.preprocess.filters_in_raw_units(self.W_enc.detach()).cpu(),
+            "decoder": self.preprocess.rows_in_raw_units(self.W_dec.detach()).cpu(),
+        }
+
     def pre(self, x: Tensor) -> Tensor:
         """Pre-activations of preprocessed samples, [B, D] to [B, F]."""
         return self.encoder(x, self.decoder)

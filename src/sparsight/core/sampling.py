@@ -16,6 +16,11 @@ def shuffled(n: int, *key: int) -> np.ndarray:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(list(key)))).permutation(n)
 
 
+def spread(n: int, at_most: int) -> Tensor:
+    """Up to `at_most` of the numbers 0 ... n − 1, evenly spread, [m]."""
+    return torch.linspace(0, n - 1, min(n, at_most), dtype=torch.float64).round().long().unique()
+
+
 def orders(n: int, size: int, seed: int, start: int) -> Iterator[Tensor]:
     """The samples of each batch from step `start` on, [size]: shuffled epochs that follow each other without a gap."""
     epoch, order = -1, np.empty(0, np.int64)

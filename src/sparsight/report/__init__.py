@@ -12,6 +12,7 @@ import numpy as np
 import sparsight
 from sparsight import atlas as surveying
 from sparsight.core import SAE, Atlas, Source
+from sparsight.core.sampling import spread
 from sparsight.run import Run
 from sparsight.views import charts, exports, features, figures, samples
 
@@ -31,8 +32,6 @@ FIGURES = {
     "participation_ratio": "participation ratio",
 }
 """What is compared, by its heading."""
-SAMPLES, PARTS = 12, 14
-"""Samples that are shown, and features of which one is built up."""
 
 
 def html(run: Run, atlas: Atlas, measured: Source, compared: Mapping[str, Any]) -> str:
@@ -47,7 +46,7 @@ def html(run: Run, atlas: Atlas, measured: Source, compared: Mapping[str, Any]) 
     sae = run.sae()
     shape = sae.schema.shape
     size = 2 * sae.n_inputs if shape is not None else 1
-    ids = features.spread(len(atlas), min(MOST, max(1, BUDGET // size)))
+    ids = spread(len(atlas), min(MOST, max(1, BUDGET // size))).numpy()
     examples = features.examples(atlas, measured, ids, TOP, DRAWN)
     data = {
         "shape": shape,
@@ -138,7 +137,7 @@ def _notes(run: Run, features: int, shown: int) -> str:
 
 def _sections(run: Run, sae: SAE, atlas: Atlas, measured: Source, compared: Mapping[str, Any]) -> Iterator[str]:
     yield _features(sae)
-    chosen = samples.chosen(measured, SAMPLES)
+    chosen = samples.chosen(measured, samples.SAMPLES)
     made = samples.reconstructions(sae, measured, chosen)
     if made["picture"] is not None:
         yield _section(
@@ -146,7 +145,7 @@ def _sections(run: Run, sae: SAE, atlas: Atlas, measured: Source, compared: Mapp
             "Above the sample, in the middle its reconstruction, below the difference (grey: none).",
             f'<div class="scroll rows">{_picture("reconstructions", made["picture"])}</div>',
         )
-        built = [samples.build_up(sae, measured, int(at), PARTS) for at in chosen[:3]]
+        built = [samples.build_up(sae, measured, int(at), samples.PARTS) for at in chosen[:3]]
         rows = "".join(
             f'<div class="scroll">{_picture(f"build-up-{n}", one["picture"], _adds(one))}</div>'
             for n, one in enumerate(built, 1)
@@ -162,10 +161,8 @@ def _sections(run: Run, sae: SAE, atlas: Atlas, measured: Source, compared: Mapp
     if sae.schema.shape is not None:
         said = "The Gabor function nearest to each filter. Strokes have all orientations and middling frequencies."
         yield _section("Orientation and frequency", said, _charts(figures.gabors(atlas)))
-    plane = samples.plane(sae, measured)
-    chart = charts.scatter(plane["points"], plane["groups"], measured.schema.classes, x=plane["method"], y="")
-    name = f"Codes of {len(plane['points']):,} samples by {plane['method']}"
-    yield _section("Codes in two dimensions", "", f'<div class="wide">{_chart(name, chart)}</div>')
+    wide = "".join(_chart(title, chart) for title, chart in figures.codes(sae, measured).items())
+    yield _section("Codes in two dimensions", "", f'<div class="wide">{wide}</div>')
     yield _section("Beside its nulls", _said(compared), _rows(compared))
     yield _table()
     records = {"recipe": run.recipe, "manifest": run.manifest, "summary": run.summary}

@@ -4,7 +4,7 @@ import re
 
 from sparsight.core import Atlas, Source
 from sparsight.run import Run
-from sparsight.views import charts, features, figures, pictures, samples
+from sparsight.views import features, figures, pictures, samples
 
 
 def slug(title: str) -> str:
@@ -16,15 +16,12 @@ def every(run: Run, atlas: Atlas, measured: Source) -> dict[str, bytes]:
     """Files by name: pictures of filters and samples (PNG), charts (SVG), and the measures of all features (CSV)."""
     sae = run.sae()
     found = pictures.feature_pictures(run)
-    chosen = samples.chosen(measured, 12)
+    chosen = samples.chosen(measured, samples.SAMPLES)
     if sae.schema.shape is not None:
         made = samples.reconstructions(sae, measured, chosen)["picture"]
-        built = samples.build_up(sae, measured, int(chosen[0]), 14)["picture"]
+        built = samples.build_up(sae, measured, int(chosen[0]), samples.PARTS)["picture"]
         found |= {"reconstructions.png": pictures.png(made), "build-up.png": pictures.png(built)}
     titled = figures.training(run) | figures.population(run, atlas) | figures.gabors(atlas)
-    plane = samples.plane(sae, measured)
-    titled[f"codes by {plane['method']}"] = charts.scatter(
-        plane["points"], plane["groups"], measured.schema.classes, x=plane["method"], y=""
-    )
+    titled |= figures.codes(sae, measured)
     found |= {f"{slug(title)}.svg": chart.encode() for title, chart in titled.items()}
     return {**found, "features.csv": features.as_csv(atlas).encode()}

@@ -16,19 +16,11 @@ from sparsight.meters.shape import white_noise
 from sparsight.views.pictures import coloured, png
 
 
-def spread(n: int, at_most: int) -> np.ndarray:
-    """Up to `at_most` of the numbers 0 ... n − 1, evenly spread, [m]."""
-    return np.unique(np.linspace(0, n - 1, min(n, at_most)).round().astype(int))
-
-
 def filters(sae: SAE, ids: np.ndarray) -> dict[str, Tensor]:
     """Encoder filters, decoder rows and their null in raw units, [n, D] each."""
     at = torch.from_numpy(ids)
-    return {
-        "encoder": sae.preprocess.filters_in_raw_units(sae.W_enc.detach())[at].cpu(),
-        "decoder": sae.preprocess.rows_in_raw_units(sae.W_dec.detach())[at].cpu(),
-        "null": white_noise(len(ids), sae.n_inputs),
-    }
+    shown = {of: weights[at] for of, weights in sae.filters().items()}
+    return {**shown, "null": white_noise(len(ids), sae.n_inputs)}
 
 
 def packed(weights: Tensor) -> dict[str, Any]:
@@ -102,7 +94,7 @@ def examples(atlas: Atlas, source: Source, ids: np.ndarray, top: int, drawn: int
 
 def heaviest(sae: SAE, ids: np.ndarray, n: int) -> list[list[tuple[str, float]]]:
     """For each feature the `n` outputs with the largest weight in its decoder row, in raw units, by name."""
-    rows = sae.preprocess.rows_in_raw_units(sae.W_dec.detach())[torch.from_numpy(ids)].cpu()
+    rows = sae.filters()["decoder"][torch.from_numpy(ids)]
     best = rows.abs().topk(min(n, rows.shape[1]), dim=1).indices
     names = sae.schema.names or [f"input {i}" for i in range(rows.shape[1])]
     weights = rows.gather(1, best)

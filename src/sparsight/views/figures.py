@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from sparsight.core import Atlas
+from sparsight.core import SAE, Atlas, Source
 from sparsight.run import Run
-from sparsight.views import charts
+from sparsight.views import charts, samples
 
 
 def training(run: Run) -> dict[str, str]:
@@ -77,3 +77,11 @@ def gabors(atlas: Atlas) -> dict[str, str]:
         for of in ("encoder", "decoder")
         if f"{of}.gabor_r2" in atlas
     }
+
+
+def codes(sae: SAE, measured: Source) -> dict[str, str]:
+    """Samples by their codes in two dimensions, coloured by class, as SVG."""
+    plane = samples.plane(sae, measured)
+    method = plane["method"]
+    chart = charts.scatter(plane["points"], plane["groups"], measured.schema.classes, x=method, y="")
+    return {f"Codes by {method}": chart}

@@ -130,8 +130,7 @@ def feature_pictures(run: Run) -> dict[str, bytes]:
     if shape is None:
         return {}
     panels = {
-        "encoder": grid(sae.preprocess.filters_in_raw_units(sae.W_enc), shape),
-        "decoder": grid(sae.preprocess.rows_in_raw_units(sae.W_dec), shape),
+        **{of: grid(weights, shape) for of, weights in sae.filters().items()},
         "null": grid(white_noise(sae.n_latents, sae.n_inputs), shape),
     }
     captions = {"encoder": "encoder", "decoder": "decoder", "null": "null: white noise"}

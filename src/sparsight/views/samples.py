@@ -8,14 +8,18 @@ import torch
 from torch import Tensor
 
 from sparsight.core import SAE, Codes, Source
+from sparsight.core.sampling import spread
 from sparsight.views.pictures import coloured, tiled
+
+SAMPLES, PARTS = 12, 14
+"""Samples that pages show, and features of which one is built up."""
 
 
 def chosen(source: Source, n: int) -> Tensor:
     """Samples that show what there is: the first of each class in turn, or evenly spread, [m]."""
     labels = source.labels()
     if labels is None or (labels < 0).all():
-        return torch.linspace(0, len(source) - 1, min(n, len(source))).round().long().unique()
+        return spread(len(source), n)
     found: list[int] = []
     groups = [(labels == label).nonzero().squeeze(1).tolist() for label in labels.unique().tolist() if label >= 0]
     for turn in range(n):
@@ -86,7 +90,7 @@ def plane(sae: SAE, source: Source, n: int = 1500, seed: int = 0) -> dict[str, A
     Returns:
         `method`; `points` [m, 2]; `groups` [m], classes, −1 where there is none, or None; `ids` [m].
     """
-    ids = torch.linspace(0, len(source) - 1, min(n, len(source))).round().long().unique()
+    ids = spread(len(source), n)
     codes = sae.transform(source.gather(ids).to(sae.b_dec)).dense().cpu().double().numpy()
     labels = source.labels()
     groups = None if labels is None else labels[ids].numpy()
