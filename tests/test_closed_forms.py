@@ -9,7 +9,7 @@ from toys import D, F, samples, toy_job
 
 from sparsight.activations.relu import ReLU
 from sparsight.activations.sigmoid import Sigmoid
-from sparsight.core import SAE, Activation, Codes, Sizes, Step
+from sparsight.core import SAE, Activation, Codes, Gradients, Sizes, Step
 from sparsight.layers.linear import LinearDecoder, LinearEncoder
 from sparsight.spec import build, names
 
@@ -36,7 +36,10 @@ def test_of_the_encoder(centre: bool) -> None:
     x, of_pre = samples(20).double(), torch.randn(20, F, dtype=torch.float64)
     parameters = {"W_enc": encoder.own, "b_enc": encoder.bias, **({"b_dec": decoder.bias} if centre else {})}
     wanted = torch.autograd.grad(encoder(x, decoder), list(parameters.values()), of_pre)
-    close(encoder.pull_back(x, of_pre, decoder), dict(zip(parameters, wanted, strict=True)))
+    with torch.no_grad():
+        found = Gradients()
+        encoder.pull_back(x, of_pre, decoder, found)
+    close(found, dict(zip(parameters, wanted, strict=True)))
 
 
 @pytest.mark.parametrize("activation", [ReLU(), Sigmoid()])
@@ -46,7 +49,8 @@ def test_of_the_activation_and_the_decoder(activation: Activation) -> None:
     codes, of_logits = activation(pre), torch.randn(20, D, dtype=torch.float64)
     of_pre, of_weight, of_bias = torch.autograd.grad(decoder(codes), [pre, decoder.weight, decoder.bias], of_logits)
     with torch.no_grad():
-        of_codes, found = decoder.pull_back(codes, of_logits)
+        found = Gradients()
+        of_codes = decoder.pull_back(codes, of_logits, found)
         torch.testing.assert_close(activation.pull_back(codes, of_codes), of_pre, rtol=1e-10, atol=1e-12)
     close(found, {"W_dec": of_weight, "b_dec": of_bias})
 
@@ -72,7 +76,8 @@ def test_of_every_term_that_has_one(name: str, weighted: bool) -> None:
     leaves = {"logits": logits, "codes": codes, **{p: getattr(sae, p) for p in ("W_enc", "b_enc", "W_dec", "b_dec")}}
     wanted = torch.autograd.grad(value, list(leaves.values()), allow_unused=True)
     with torch.no_grad():
-        found_value, found = term.pull_back(step, sae, 2.0)
+        found = Gradients()
+        found_value = term.pull_back(step, sae, 2.0, found)
     torch.testing.assert_close(found_value, value.detach(), rtol=1e-12, atol=0)
     expected = {key: 2 * g for key, g in zip(leaves, wanted, strict=True) if g is not None}
     for gradients in (found, expected):  # where a code is 0 its slope is any: a rectifier lets nothing through there

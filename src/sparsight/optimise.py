@@ -1,9 +1,11 @@
 """How a model is trained: the configuration, and the optimiser that it asks for."""
 
-from typing import Annotated, Literal
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
 
 from sparsight.core import SAE
 
@@ -49,12 +51,58 @@ class TrainConfig(BaseModel):
     """Steps between checkpoints; None: an epoch, and at most 1,000."""
 
 
+class Adam(torch.optim.Optimizer):
+    """Adam (Kingma & Ba 2015), one call of PyTorch's fused kernel.
+
+    Steps and state are those of `torch.optim.Adam(..., fused=True)`, which looks for its tensors, their devices and
+    their types anew in every step: as much time as the kernel itself takes for a small network.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], *, lr: float, betas: tuple[float, float]) -> None:
+        super().__init__(parameters, {"lr": lr, "betas": betas, "eps": 1e-8})
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step against the gradients that `closure` leaves behind; parameters without one stay as they are."""
+        loss = None if closure is None else closure()
+        with torch.no_grad():
+            self._move()
+        return loss
+
+    def _move(self) -> None:
+        for group in self.param_groups:
+            moved = [p for p in group["params"] if p.grad is not None]
+            states = [self.state[p] or self._begin(p) for p in moved]
+            steps = [state["step"] for state in states]
+            for step in steps:
+                step += 1
+            torch._fused_adam_(  # pyright: ignore[reportPrivateImportUsage]
+                moved,
+                [p.grad for p in moved],
+                [state["exp_avg"] for state in states],
+                [state["exp_avg_sq"] for state in states],
+                [],
+                steps,
+                lr=group["lr"],
+                beta1=group["betas"][0],
+                beta2=group["betas"][1],
+                weight_decay=0.0,
+                eps=group["eps"],
+                amsgrad=False,
+                maximize=False,
+            )
+
+    def _begin(self, p: nn.Parameter) -> dict[str, torch.Tensor]:
+        state = self.state[p]
+        state["step"] = torch.zeros((), dtype=torch.float32, device=p.device)
+        state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(p), torch.zeros_like(p)
+        return state
+
+
 def make_optimizer(sae: SAE, config: TrainConfig) -> torch.optim.Optimizer:
-    """Adam (fused), SGD with momentum, or L-BFGS with a strong Wolfe line search, over all parameters."""
+    """Adam, SGD with momentum, or L-BFGS with a strong Wolfe line search, over all parameters."""
     parameters = list(sae.parameters())
     if config.optimizer == "adam":
-        fused = all(p.is_floating_point() for p in parameters)
-        return torch.optim.Adam(parameters, lr=config.lr, betas=(config.betas[0], config.betas[1]), fused=fused)
+        return Adam(parameters, lr=config.lr, betas=(config.betas[0], config.betas[1]))
     if config.optimizer == "sgd":
         return torch.optim.SGD(parameters, lr=config.lr, momentum=config.momentum)
     return torch.optim.LBFGS(

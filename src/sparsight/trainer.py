@@ -41,6 +41,15 @@ class NonFiniteLossError(SparsightError):
     """The loss is NaN or infinite; the weights are those of the step before."""
 
 
+def added(values: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+    """Σ weight · value."""
+    (name, value), *rest = values.items()
+    total = weights[name] * value
+    for name, value in rest:
+        total = torch.add(total, value, alpha=weights[name])
+    return total
+
+
 class Trainer:
     """Moves the weights of an SAE down the sum of its terms.
 
@@ -123,16 +132,16 @@ class Trainer:
         parts = [batch] if whole else [batch.part(slice(i, i + size)) for i in range(0, len(batch), size)]
         acting = {name: term for name, term in self.terms.items() if not term.silent(self.dead)}
         closed = self.sae.closed_form and all(term.closed_form for term in acting.values())
-        fired = torch.zeros_like(self.idle)
+        fired: list[Tensor] = []
         averages: dict[str, Tensor] = {}
         first = True
 
-        def closure() -> float:
+        def closure() -> Tensor:
             nonlocal first
             for parameter in self.parameters:
                 parameter.grad = None
             means = self._means(acting, parts) if len(parts) > 1 else {}
-            total = self._zero()
+            losses: list[Tensor] = []
             for part in parts:
                 share = len(part) / len(batch)
                 weights = {name: term.now(self.progress) * share for name, term in acting.items()}
@@ -141,10 +150,10 @@ class Trainer:
                 else:
                     step = self._forward(part)
                     values = self._values(acting, step, means, averages if first else {})
-                loss = torch.stack([weights[name] * value for name, value in values.items()]).sum()
+                loss = added(values, weights)
                 if first:
                     self._check(loss, values)
-                    fired.add_(step.codes.fires())
+                    fired.append(step.codes.fires())
                     if measure:
                         if closed:  # the share of each term in the gradient is autograd's to find
                             step = self._forward(part)
@@ -152,16 +161,16 @@ class Trainer:
                         self._measure(step, values, share, part is parts[0])
                 if not closed:
                     loss.backward()
-                total += loss.detach()
+                losses.append(loss.detach())
             self.world.mean_gradients_(self.parameters)
             for constraint in self.constraints:
                 constraint.before_step(self.sae)
             if self.config.clip is not None:
                 torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
             first = False
-            return cast(float, total)  # a number only for L-BFGS, who asks; else no wait for the device
+            return losses[0] if whole else torch.stack(losses).sum()  # L-BFGS alone asks for its number
 
-        self.optimizer.step(closure)
+        self.optimizer.step(cast(Any, closure))
         for constraint in self.constraints:
             constraint.after_step(self.sae)
         self.averages.update(averages)
@@ -194,12 +203,8 @@ class Trainer:
     ) -> tuple[Step, dict[str, Tensor]]:
         """The forward pass and the value of every term, and the gradient of their weighted sum by closed forms."""
         step = self._forward(batch)
-        values: dict[str, Tensor] = {}
-        total: Gradients = {}
-        for name, term in terms.items():
-            values[name], found = term.pull_back(step, self.sae, weights[name])
-            for of, gradient in found.items():
-                total[of] = total[of] + gradient if of in total else gradient
+        total = Gradients()
+        values = {name: term.pull_back(step, self.sae, weights[name], total) for name, term in terms.items()}
         self.sae.pull_back(step, total)
         return step, values
 
@@ -274,9 +279,12 @@ class Trainer:
         self.last["mean_activity"] += share * step.mean_codes().detach().double().mean()
         self.last["squares"] += share * step.mean((step.recon - step.target).detach().square().sum(1).double())
 
-    def _count(self, fired: Tensor, samples: int) -> None:
+    def _count(self, fired: Sequence[Tensor], samples: int) -> None:
+        anywhere = fired[0] if len(fired) == 1 else torch.stack(list(fired)).any(0)
+        if self.world.size > 1:
+            anywhere = self.world.sum_(anywhere.long()) > 0
         self.idle += samples
-        self.idle.masked_fill_(self.world.sum_(fired) > 0, 0)
+        self.idle.masked_fill_(anywhere, 0)
         if self.number % DEAD_EVERY == 0:
             dead = self._idle_too_long()
             self.dead = dead if dead.any() else None

@@ -14,4 +14,4 @@ class ReLU(Activation):
         return Codes(pre.relu(), pre.shape[1])
 
     def pull_back(self, codes: Codes, of_codes: Tensor) -> Tensor:
-        return of_codes.mul_(codes.values > 0)
+        return of_codes.mul_(codes.values.sign())  # 0 or 1; several times faster than a comparison

@@ -19,9 +19,19 @@ if TYPE_CHECKING:
     from sparsight.core.sae import SAE
 
 Output = Literal["identity", "sigmoid", "softmax"]
-Gradients = dict[str, Tensor]
-"""By what they are taken: `logits`, `codes`, or the name of a parameter."""
 Part = Literal["recon", "logits", "codes", "pre", "weights"]
+
+
+class Gradients(dict[str, Tensor]):
+    """Gradients that are being added up, by what they are taken: `logits`, `codes`, or the name of a parameter."""
+
+    def add(self, name: str, gradient: Tensor) -> None:
+        """Add a tensor that nobody else holds, of a shape that broadcasts."""
+        self[name] = self[name] + gradient if name in self else gradient
+
+    def add_product(self, name: str, left: Tensor, right: Tensor) -> None:
+        """Add left @ right."""
+        self[name] = self[name].addmm_(left, right) if name in self else left @ right
 
 
 @dataclass(frozen=True)
@@ -88,7 +98,7 @@ class Source(ABC):
             raise SparsightError(f"a batch of {size} cannot be shared by {world.size} processes: take a multiple of it")
         positions = torch.arange(world.rank, size, world.size)
         for step, ids in enumerate(orders(len(self), size, seed, start), start):
-            yield Batch(self, ids[positions], positions, size, step)
+            yield Batch(self, ids if world.size == 1 else ids[positions], positions, size, step)
 
     def chunks(self, size: int = 1024) -> Iterator[Batch]:
         """One pass over all samples in order, the last chunk as small as it comes: for meters, never for training."""
@@ -175,8 +185,8 @@ class Encoder(nn.Module, ABC):
     def forward(self, x: Tensor, decoder: "Decoder") -> Tensor:
         """Pre-activations, [B, F]."""
 
-    def pull_back(self, x: Tensor, of_pre: Tensor, decoder: "Decoder") -> Gradients:
-        """The closed form of the gradient, where `closed_form` says that there is one: from `pre` to the parameters."""
+    def pull_back(self, x: Tensor, of_pre: Tensor, decoder: "Decoder", gradients: Gradients) -> None:
+        """The closed form of the gradient, where `closed_form` says that there is one: add those of the parameters."""
         raise NotImplementedError
 
 
@@ -217,8 +227,8 @@ class Decoder(nn.Module, ABC):
     def forward(self, codes: Codes) -> Tensor:
         """The sum before the output function, [B, D_out]."""
 
-    def pull_back(self, codes: Codes, of_logits: Tensor) -> tuple[Tensor, Gradients]:
-        """The closed form of the gradient, where `closed_form` says so: from logits to dense codes and parameters."""
+    def pull_back(self, codes: Codes, of_logits: Tensor, gradients: Gradients) -> Tensor:
+        """The closed form of the gradient, where `closed_form` says so: that of dense codes; add the parameters'."""
         raise NotImplementedError
 
 
@@ -269,8 +279,8 @@ class Term(nn.Module, ABC):
         """Whether value and gradient are 0 for certain, with these dead features."""
         return False
 
-    def pull_back(self, step: Step, sae: "SAE", factor: float) -> tuple[Tensor, Gradients]:
-        """The reduced value, and `factor` times its gradient, by its closed form."""
+    def pull_back(self, step: Step, sae: "SAE", factor: float, gradients: Gradients) -> Tensor:
+        """The reduced value; add `factor` times its gradient, by its closed form."""
         raise NotImplementedError
 
 

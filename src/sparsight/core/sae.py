@@ -165,17 +165,15 @@ class SAE(nn.Module):
 
         Args:
             step: the forward pass.
-            gradients: of `logits`, and where terms have them of `codes` and of parameters.
+            gradients: of `logits`, and where terms have them of `codes` and of parameters; they are used up.
         """
-        of_codes, of_decoder = self.decoder.pull_back(step.codes, gradients["logits"])
+        of_codes = self.decoder.pull_back(step.codes, gradients.pop("logits"), gradients)
         if "codes" in gradients:
-            of_codes = of_codes.add_(gradients["codes"])
-        of_encoder = self.encoder.pull_back(step.x, self.activation.pull_back(step.codes, of_codes), self.decoder)
-        for found in (of_decoder, of_encoder, gradients):
-            for name, gradient in found.items():
-                if name not in ("logits", "codes"):
-                    parameter = getattr(self, name)
-                    parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+            of_codes = of_codes.add_(gradients.pop("codes"))
+        self.encoder.pull_back(step.x, self.activation.pull_back(step.codes, of_codes), self.decoder, gradients)
+        for name, gradient in gradients.items():
+            parameter = getattr(self, name)
+            parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
 
     def described(self) -> dict[str, Any]:
         """All that is needed to build this SAE again, but for its tensors."""

@@ -23,19 +23,18 @@ def spread(n: int, at_most: int) -> Tensor:
 
 def orders(n: int, size: int, seed: int, start: int) -> Iterator[Tensor]:
     """The samples of each batch from step `start` on, [size]: shuffled epochs that follow each other without a gap."""
-    epoch, order = -1, np.empty(0, np.int64)
+    epoch, order = -1, torch.empty(0, dtype=torch.long)
     at = start * size
     while True:
-        ids = np.empty(size, np.int64)
-        filled = 0
-        while filled < size:
+        parts: list[Tensor] = []
+        missing = size
+        while missing:
             if at // n != epoch:
                 epoch = at // n
-                order = shuffled(n, seed, _ORDER, epoch)
-            part = order[at % n : at % n + size - filled]
-            ids[filled : filled + len(part)] = part
-            filled, at = filled + len(part), at + len(part)
-        yield torch.from_numpy(ids)
+                order = torch.from_numpy(shuffled(n, seed, _ORDER, epoch))
+            parts.append(order[at % n : at % n + missing])
+            missing, at = missing - len(parts[-1]), at + len(parts[-1])
+        yield parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def set_aside(n: int, fraction: float, seed: int) -> tuple[Tensor, Tensor]:

@@ -20,22 +20,21 @@ class CentredLinear(torch.autograd.Function):
     """
 
     @staticmethod
+    def value(x: Tensor, weight: Tensor, bias: Tensor, centre: Tensor) -> Tensor:
+        return functional.linear(x, weight, bias - weight @ centre)
+
+    @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, centre: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight, centre)
-        return functional.linear(x, weight, bias - weight @ centre)
+        return CentredLinear.value(x, weight, bias, centre)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, Tensor, Tensor, Tensor]:
         (of_pre,) = grad_outputs
         x, weight, centre = ctx.saved_tensors
         of_x = of_pre @ weight if ctx.needs_input_grad[0] else None
-        return of_x, *centred(x, of_pre, weight, centre)
-
-
-def centred(x: Tensor, of_pre: Tensor, weight: Tensor, centre: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of weight, bias and centre where pre = (x − centre) Wᵀ + bias."""
-    of_bias = of_pre.sum(0)
-    return (of_pre.T @ x).addr_(of_bias, centre, alpha=-1), of_bias, -(of_bias @ weight)
+        of_bias = of_pre.sum(0)
+        return of_x, (of_pre.T @ x).addr_(of_bias, centre, alpha=-1), of_bias, -(of_bias @ weight)
 
 
 class LinearEncoder(Encoder):
@@ -60,15 +59,20 @@ class LinearEncoder(Encoder):
         return decoder.weight if self.own is None else self.own
 
     def forward(self, x: Tensor, decoder: Decoder) -> Tensor:
+        weight = self.weight(decoder)
         if not self.centre:
-            return functional.linear(x, self.weight(decoder), self.bias)
-        return cast(Tensor, CentredLinear.apply(x, self.weight(decoder), self.bias, decoder.bias))
+            return functional.linear(x, weight, self.bias)
+        if not torch.is_grad_enabled():
+            return CentredLinear.value(x, weight, self.bias, decoder.bias)
+        return cast(Tensor, CentredLinear.apply(x, weight, self.bias, decoder.bias))
 
-    def pull_back(self, x: Tensor, of_pre: Tensor, decoder: Decoder) -> Gradients:
-        if not self.centre:
-            return {"W_enc": of_pre.T @ x, "b_enc": of_pre.sum(0)}
-        of_weight, of_bias, of_centre = centred(x, of_pre, self.weight(decoder), decoder.bias)
-        return {"W_enc": of_weight, "b_enc": of_bias, "b_dec": of_centre}
+    def pull_back(self, x: Tensor, of_pre: Tensor, decoder: Decoder, gradients: Gradients) -> None:
+        of_bias = of_pre.sum(0)
+        gradients.add("b_enc", of_bias)
+        gradients.add_product("W_enc", of_pre.T, x)
+        if self.centre:
+            gradients["W_enc"].addr_(of_bias, decoder.bias, alpha=-1)
+            gradients.add("b_dec", (of_bias @ self.weight(decoder)).neg_())
 
 
 class LinearDecoder(Decoder):
@@ -89,5 +93,7 @@ class LinearDecoder(Decoder):
         )
         return cast(Tensor, rows) + self.bias
 
-    def pull_back(self, codes: Codes, of_logits: Tensor) -> tuple[Tensor, Gradients]:
-        return of_logits @ self.weight.T, {"W_dec": codes.dense().T @ of_logits, "b_dec": of_logits.sum(0)}
+    def pull_back(self, codes: Codes, of_logits: Tensor, gradients: Gradients) -> Tensor:
+        gradients.add("b_dec", of_logits.sum(0))
+        gradients.add_product("W_dec", codes.dense().T, of_logits)
+        return of_logits @ self.weight.T

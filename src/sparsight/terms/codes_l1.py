@@ -1,5 +1,6 @@
 """The size of the codes."""
 
+import torch
 from torch import Tensor
 
 from sparsight.core import SAE, Codes, Gradients, SampleTerm, Step
@@ -28,16 +29,19 @@ class CodesL1(SampleTerm):
     def per_sample(self, step: Step, sae: SAE) -> Tensor:
         return self._sizes(step, sae).per_sample_sum(sae.W_dec.norm(dim=1))
 
-    def pull_back(self, step: Step, sae: SAE, factor: float) -> tuple[Tensor, Gradients]:
-        sizes, lengths = self._sizes(step, sae), sae.W_dec.norm(dim=1)
-        mean = sizes.per_feature_sum(step.weight) / len(sizes)
-        of_codes = factor / len(sizes) * lengths  # of those above 0; behind a rectifier the others do not count
+    def pull_back(self, step: Step, sae: SAE, factor: float, gradients: Gradients) -> Tensor:
+        rows = sae.W_dec
+        sizes, lengths = self._sizes(step, sae), torch.linalg.vector_norm(rows, dim=1)
+        total = sizes.per_feature_sum(step.weight)
+        factor, n = factor / len(sizes), len(sizes)
+        of_codes = factor * lengths  # of those above 0; behind a rectifier the others do not count
         if sizes is not step.codes:
             of_codes = step.codes.dense().sign() * of_codes
         if step.weight is not None:
             of_codes = of_codes * step.weight[:, None]
-        of_rows = sae.W_dec * (factor * mean / lengths.clamp_min(TINY))[:, None]
-        return mean @ lengths, {"codes": of_codes, "W_dec": of_rows}
+        gradients.add("codes", of_codes)
+        gradients.add("W_dec", rows * (total / lengths.clamp_min(TINY)).mul_(factor)[:, None])
+        return (total @ lengths).div_(n)
 
     @staticmethod
     def _sizes(step: Step, sae: SAE) -> Codes:

@@ -42,10 +42,13 @@ class SquaredError(SampleTerm):
     def per_sample(self, step: Step, sae: SAE) -> Tensor:
         return cast(Tensor, HalfSquares.apply(step.recon, step.target))
 
-    def pull_back(self, step: Step, sae: SAE, factor: float) -> tuple[Tensor, Gradients]:
+    def pull_back(self, step: Step, sae: SAE, factor: float, gradients: Gradients) -> Tensor:
         error = step.recon - step.target
         if step.weight is None:
             flat = error.flatten()
-            return (flat @ flat).mul_(0.5 / len(error)), {"logits": error.mul_(factor / len(error))}
-        value = step.mean(error.square().sum(1)).mul_(0.5)
-        return value, {"logits": error.mul_((factor / len(error) * step.weight)[:, None])}
+            value = (flat @ flat).mul_(0.5 / len(error))
+            gradients.add("logits", error.mul_(factor / len(error)))
+        else:
+            value = step.mean(error.square().sum(1)).mul_(0.5)
+            gradients.add("logits", error.mul_((factor / len(error) * step.weight)[:, None]))
+        return value
