@@ -124,7 +124,6 @@ class Trainer:
         """
         if not self.sae.training:
             self.sae.train()
-        self.sae.activation.advance(self.progress)
         for group in self.optimizer.param_groups:
             group["lr"] = self._lr()
         size = self.config.micro_batch_size or len(batch)
@@ -154,6 +153,7 @@ class Trainer:
                 if first:
                     self._check(loss, values)
                     fired.append(step.codes.fires())
+                    self.sae.activation.learn(step.codes, self.world)
                     if measure:
                         if closed:  # the share of each term in the gradient is autograd's to find
                             step = self._forward(part)
@@ -195,7 +195,8 @@ class Trainer:
         x = target if self.corruption is None else self.corruption(target, batch, self.seed)
         weight = batch.weight
         weight = None if weight is None else weight.to(target)
-        return self.sae.run(x, target, needs=self.needs, dead=self.dead, weight=weight)
+        self.sae.activation.advance(self.progress, batch, self.seed)
+        return self.sae.run(x, target, needs=self.needs, dead=self.dead, weight=weight, progress=self.progress)
 
     @torch.no_grad()
     def _pull_back(

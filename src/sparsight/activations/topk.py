@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from sparsight.core import Activation, Codes, Sizes
+from sparsight.core import Activation, Batch, Codes, Sizes
 from sparsight.errors import SparsightError
 
 
@@ -27,7 +27,7 @@ class TopK(Activation):
         self.k = self.asked or max(1, min(round(sizes.n_inputs**0.5), sizes.n_latents // 4))
         self.k_now = self.k_start or self.k
 
-    def advance(self, progress: float) -> None:
+    def advance(self, progress: float, batch: Batch, seed: int) -> None:
         if self.k_start is not None:
             left = max(0.0, 1 - progress / self.anneal)
             self.k_now = round(self.k + left * (self.k_start - self.k))

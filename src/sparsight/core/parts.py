@@ -200,8 +200,14 @@ class Activation(nn.Module, ABC):
     def setup(self, sizes: Sizes) -> None:
         """Create parameters and buffers, and refuse sizes that do not fit."""
 
-    def advance(self, progress: float) -> None:
-        """Told before every training step how much of the training is done, 0 to 1."""
+    def advance(self, progress: float, batch: Batch, seed: int) -> None:
+        """Told before every forward pass in training which samples come and how much is done, 0 to 1.
+
+        What is random is a function of (seed, batch.step, batch.positions), as with a `Corruption`.
+        """
+
+    def learn(self, codes: Codes, world: World) -> None:
+        """Told once of the codes of every training batch, part by part: for buffers such as a threshold."""
 
     @abstractmethod
     def forward(self, pre: Tensor) -> Codes:

@@ -78,6 +78,7 @@ class Step:
     pre: Tensor | None = None  # [B, F], only where a term asks for it
     dead: Tensor | None = None  # [F], bool; None: no feature is dead
     weight: Tensor | None = None  # [B]
+    progress: float = 1.0  # how much of the training is done
 
     def mean(self, per_sample: Tensor) -> Tensor:
         """The one reduction of a `SampleTerm`: mean over samples, weighted where they have weights."""

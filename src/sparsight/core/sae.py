@@ -144,13 +144,14 @@ class SAE(nn.Module):
         needs: Collection[Part] = (),
         dead: Tensor | None = None,
         weight: Tensor | None = None,
+        progress: float = 1.0,
     ) -> Step:
         """One forward pass as a record; `pre` is kept only where it is needed."""
         pre = self.pre(x)
         codes = self.activation(pre)
         logits = self.decoder(codes)
         kept = pre if "pre" in needs else None
-        return Step(x, target, codes, logits, self.finish(logits), kept, dead, weight)
+        return Step(x, target, codes, logits, self.finish(logits), kept, dead, weight, progress)
 
     @property
     def closed_form(self) -> bool:
