@@ -40,11 +40,17 @@ def images(folder: Path, changed: bool) -> Source:
     return build("source", {"name": "images", "path": str(write_pictures(folder, pictures(changed)))})
 
 
+def synthetic(folder: Path, changed: bool) -> Source:
+    made = build("source", {"name": "synthetic", "n_samples": N + 1, "width": 30})
+    return made.take(torch.tensor([*range(N - 1), N if changed else N - 1]))
+
+
 EXAMPLES: dict[str, Callable[[Path, bool], Source]] = {
     "arrays": arrays,
     "digits": digits,
     "idx": idx,
     "images": images,
+    "synthetic": synthetic,
 }
 """For each source how to make one of 30 samples, all different, or the same with one value changed."""
 

@@ -1,0 +1,92 @@
+"""How much of a known dictionary was learned."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from sparsight.core import generator
+from sparsight.errors import SparsightError
+from sparsight.meters.moments import precise
+
+FOUND = 0.9
+"""The cosine from which on an atom counts as found."""
+PAIRED = 8_192
+"""Rows up to which pairs are the best of all; beyond, they are those that are each other's best."""
+BLOCK = 2**24
+"""Cosines that are in memory at once, but for the best pairs, which need them all."""
+_PURPOSE = 9
+
+
+def best(rows: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+    """max_k cos(rows_j, others_k) and the k, [n] each, in float64; a row of zeros has a cosine of 0 with all."""
+    _check(rows, others)
+    unit, to = _unit(rows), _unit(others).T
+    found = [(block @ to).max(1) for block in unit.split(max(1, BLOCK // to.shape[1]))]
+    return torch.cat([values for values, _ in found]), torch.cat([ids for _, ids in found])
+
+
+def pairs(truth: Tensor, learned: Tensor) -> tuple[Tensor, Tensor]:
+    """An atom and a feature for each of min(A, F) pairs, [m] each: no two share one, and Σ cos is the largest there is.
+
+    The Hungarian method (Kuhn 1955; Jonker & Volgenant 1987), up to 8,192 rows on either side. Beyond, the pairs are
+    atoms and features that are each other's best.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    _check(truth, learned)
+    if max(len(truth), len(learned)) > PAIRED:
+        feature, back = best(truth, learned)[1], best(learned, truth)[1]
+        atom = (back[feature] == torch.arange(len(truth), device=back.device)).nonzero().squeeze(1)
+        return atom, feature[atom]
+    atom, feature = linear_sum_assignment((_unit(truth) @ _unit(learned).T).cpu().numpy(), maximize=True)
+    return torch.from_numpy(atom.astype(np.int64)), torch.from_numpy(feature.astype(np.int64))
+
+
+def recovery(truth: Tensor, learned: Tensor) -> dict[str, float]:
+    """How much of a known dictionary was learned.
+
+    With C_jk = cos(truth_j, learned_k):
+
+    - `truth_to_learned` = E_j[ max_k C_jk ], the mean maximal cosine (Sharkey et al. 2022), and `learned_to_truth` =
+      E_k[ max_j C_jk ]. The first is high for any large dictionary, the second for a small part of the right one;
+    - `found`: the share of atoms with max_k C_jk ≥ .9;
+    - `matched` = Σ C_jk / A over the best pairs, of which no two share an atom or a feature; see `pairs`;
+    - `unique`: the share of features whose best atom is no other feature's best.
+
+    `null` has what random directions give, as many as were learned.
+
+    Args:
+        truth: [A, D], rows of any length.
+        learned: [F, D], in the same units.
+    """
+    figures = _figures(truth, learned)
+    random = torch.randn(learned.shape, generator=generator(0, _PURPOSE), dtype=torch.float64)
+    null = _figures(truth.cpu(), random)
+    return {**figures, **{f"null.{name}": value for name, value in null.items()}}
+
+
+def _figures(truth: Tensor, learned: Tensor) -> dict[str, float]:
+    there, back = best(truth, learned)[0], best(learned, truth)
+    atom, feature = pairs(truth, learned)
+    cosines = (_unit(truth)[atom] * _unit(learned)[feature]).sum(1)
+    claims = torch.bincount(back[1], minlength=len(truth))
+    return {
+        "truth_to_learned": float(there.mean()),
+        "learned_to_truth": float(back[0].mean()),
+        "found": float((there >= FOUND).double().mean()),
+        "matched": float(cosines.sum() / len(truth)),
+        "unique": float((claims[back[1]] == 1).double().mean()),
+    }
+
+
+def _unit(rows: Tensor) -> Tensor:
+    return functional.normalize(precise(rows), dim=1)
+
+
+def _check(truth: Tensor, learned: Tensor) -> None:
+    if truth.ndim != 2 or learned.ndim != 2 or truth.shape[1] != learned.shape[1] or not (len(truth) and len(learned)):
+        raise SparsightError(
+            f"dictionaries of the shapes {tuple(truth.shape)} and {tuple(learned.shape)} cannot be compared: "
+            "give rows of one width"
+        )
