@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,14 @@ class World:
     def mean_(self, tensor: Tensor) -> Tensor:
         """Mean over processes, in place. Shares of a batch are equal, so it is the mean over the batch."""
         return self.sum_(tensor).div_(self.size) if self.size > 1 else tensor
+
+    def gather(self, mine: T) -> list[T]:
+        """What every process has, by rank."""
+        if self.size == 1:
+            return [mine]
+        found: list[Any] = [None] * self.size
+        dist.all_gather_object(found, mine)
+        return found
 
     def mean_gradients_(self, parameters: Iterable[torch.nn.Parameter]) -> None:
         """Average the gradients of all parameters in one message."""

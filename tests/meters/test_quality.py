@@ -58,6 +58,48 @@ def test_answering_with_the_mean_explains_nothing():
     assert result["explained_variance"] == pytest.approx(0, abs=1e-12)
 
 
+def test_one_mean_for_all_dimensions_would_flatter():
+    step = steps(50)
+    wrong = 1 - (step.target - step.recon).square().sum() / (step.target - step.target.mean()).square().sum()
+    assert measured(step).result()["explained_variance"] < 0.8 < 0.99 < float(wrong)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_null_is_the_quality_of_the_mean(weighted: bool):
+    step = steps(50, weighted=weighted, offset=1.0)
+    weight = torch.ones(50).double() if step.weight is None else step.weight
+    mean = (weight @ step.target / weight.sum()).expand(50, D)
+    answered = measured(Step(step.x, step.target, step.codes, mean, mean, weight=step.weight)).result()
+    null = measured(step).null()
+    assert null == pytest.approx({name: answered[name] for name in null}, abs=1e-12)
+
+
+def test_shrinkage_is_the_factor_that_reconstructions_lack():
+    step = steps(50)
+    less = Step(step.x, step.target, step.codes, step.target / 4, step.target / 4)
+    result = measured(less).result()
+    assert result["shrinkage"] == pytest.approx(4)
+    assert result["norm_ratio"] == pytest.approx(0.25)
+    assert result["relative_l1"] == pytest.approx(0.75)
+    result = measured(step).result()
+    best = float((step.target * step.recon).sum() / step.recon.square().sum())
+    assert result["shrinkage"] == pytest.approx(best)
+    error = [float((step.target - factor * step.recon).square().sum()) for factor in (best - 0.01, best, best + 0.01)]
+    assert error[1] == min(error)
+
+
+def test_densities_count_features_by_the_logarithm_of_their_rate():
+    x = torch.zeros(1_000, 1)
+    codes = torch.zeros(1_000, 5)
+    codes[:, 0], codes[:100, 1], codes[:101, 2], codes[0, 3] = 1, 1, 1, 1
+    quality = measured(Step(x, x, Codes(codes, 5), x, x))
+    counts, edges = quality.density(3)
+    assert edges.tolist() == pytest.approx([-3, -2, -1, 0])
+    assert counts.tolist() == [1, 0, 3], "a tenth lies on the border, and belongs to the bin above"
+    assert quality.result()["dense"] == 2
+    assert quality.result()["silent"] == 1
+
+
 def test_figures_are_their_formulas():
     step = steps(40)
     codes, rest = step.codes.values, step.target - step.recon

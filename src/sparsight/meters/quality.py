@@ -11,6 +11,14 @@ from sparsight.core import SAE, Source, Step
 from sparsight.errors import SparsightError
 from sparsight.meters.moments import Moments, precise
 
+DENSE = 0.1
+"""A feature that fires in a larger share of the samples is dense."""
+ADDED = (
+    "weight", "squares", "fired", "cosines", "misses", "sizes", "products", "powers", "ratios", "directions", "sums",
+    "counts",
+)  # fmt: skip
+"""What merging adds up."""
+
 
 class Quality:
     """Streaming, float64, for held-out samples; E_b is the mean over samples, weighted where they have weights.
@@ -22,9 +30,14 @@ class Quality:
     - `mean_activity`: the mean over features of q_j = E_b[ codes_bj ]; `median_activity`: the median.
     - `error` = E_b[ ½ ‖target_b − recon_b‖² ].
     - `cosine` = E_b[ cos(target_b, recon_b) ], 0 where one of them is zero.
+    - `relative_l1` = Σ_b ‖target_b − recon_b‖₁ / Σ_b ‖target_b‖₁.
+    - `shrinkage` = E_b⟨target_b, recon_b⟩ / E_b‖recon_b‖², the factor that reconstructions lack: above 1 they are too
+      small (the inverse of γ in Rajamanoharan et al. 2024). `norm_ratio` = E_b[ ‖recon_b‖ / ‖target_b‖ ] also falls
+      where parts of the target are left out; samples of zeros count as 0.
+    - `dense`: features that fire in more than a tenth of the samples.
 
-    Samples of weight 0 count nowhere, so a feature that fires in them alone is dead. Null: a model that always answers
-    with the mean has an explained variance of 0.
+    Samples of weight 0 count nowhere, so a feature that fires in them alone is silent. Null: a model that always
+    answers with the mean of the targets; see `null`.
     """
 
     def __init__(self) -> None:
@@ -32,7 +45,13 @@ class Quality:
         self.squares = 0.0
         self.fired = 0.0
         self.cosines = 0.0
+        self.misses = 0.0
+        self.sizes = 0.0
+        self.products = 0.0
+        self.powers = 0.0
+        self.ratios = 0.0
         self.moments: Moments | None = None
+        self.directions = torch.zeros(0, dtype=torch.float64)
         self.sums = torch.zeros(0, dtype=torch.float64)
         self.counts = torch.zeros(0, dtype=torch.float64)
 
@@ -53,9 +72,16 @@ class Quality:
         self.moments.update(target, weight=step.weight)
         self.weight += float(w.sum())
         self.squares += float(w @ (target - recon).square().sum(1))
-        norms = target.norm(dim=1) * recon.norm(dim=1)
-        cosines = (target * recon).sum(1) / torch.where(norms == 0, 1.0, norms)
-        self.cosines += float(w @ cosines)
+        length, power, product = target.norm(dim=1), recon.square().sum(1), (target * recon).sum(1)
+        norms = length * power.sqrt()
+        at_least = torch.where(length == 0, 1.0, length)
+        self.cosines += float(w @ (product / torch.where(norms == 0, 1.0, norms)))
+        self.misses += float(w @ (target - recon).abs().sum(1))
+        self.sizes += float(w @ target.abs().sum(1))
+        self.products += float(w @ product)
+        self.powers += float(w @ power)
+        self.ratios += float(w @ torch.where(length == 0, 0.0, power.sqrt() / at_least))
+        self.directions = self.directions + ((w / at_least) @ target).cpu()
         fires = codes.map(lambda values: (values != 0).double())
         at = w.to(codes.values.device)
         self.fired += float(at @ fires.per_sample_sum())
@@ -64,6 +90,7 @@ class Quality:
 
     def _start(self, width: int, n_latents: int) -> None:
         self.moments = Moments(width)
+        self.directions = torch.zeros(width, dtype=torch.float64)
         self.sums = torch.zeros(n_latents, dtype=torch.float64)
         self.counts = torch.zeros_like(self.sums)
 
@@ -98,7 +125,7 @@ class Quality:
             self._start(width, n_latents)
         assert self.moments is not None
         self.moments.merge(other.moments)
-        for name in ("weight", "squares", "fired", "cosines", "sums", "counts"):
+        for name in ADDED:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
     @property
@@ -117,9 +144,7 @@ class Quality:
         Raises:
             SparsightError: nothing was measured.
         """
-        if self.moments is None or not self.weight:
-            raise SparsightError("there is no quality without samples: give at least one that has a weight")
-        power = float(self.moments.m2.sum())
+        power = float(self._measured().m2.sum())
         mean = self.mean.numpy()
         return {
             "explained_variance": 1 - self.squares / power if power else math.nan,
@@ -129,7 +154,41 @@ class Quality:
             "median_activity": float(np.median(mean)),
             "error": 0.5 * self.squares / self.weight,
             "cosine": self.cosines / self.weight,
+            "relative_l1": self.misses / self.sizes if self.sizes else math.nan,
+            "shrinkage": self.products / self.powers if self.powers else math.nan,
+            "norm_ratio": self.ratios / self.weight,
+            "dense": float((self.rate > DENSE).sum()),
         }
+
+    def null(self) -> dict[str, float]:
+        """The figures of a model that always answers with the mean of the targets, those that have a closed form.
+
+        Raises:
+            SparsightError: nothing was measured.
+        """
+        moments = self._measured()
+        power, length = float(moments.m2.sum()), float(moments.mean.norm())
+        return {
+            "explained_variance": 0.0 if power else math.nan,
+            "error": 0.5 * power / self.weight,
+            "cosine": float(self.directions @ moments.mean) / (self.weight * length) if length else 0.0,
+            "shrinkage": 1.0 if length else math.nan,
+        }
+
+    def density(self, bins: int = 40) -> tuple[Tensor, Tensor]:
+        """How many features have which log₁₀ rate, [bins], and the borders of the bins, from one sample to all.
+
+        Features that never fired are in none.
+        """
+        lowest = -math.log10(max(self._measured().n, 2))
+        rates = self.rate[self.counts > 0].log10()
+        edges = torch.linspace(lowest, 0.0, bins + 1, dtype=torch.float64)
+        return torch.histogram(rates.clamp(lowest, 0.0), edges).hist.long(), edges
+
+    def _measured(self) -> Moments:
+        if self.moments is None or not self.weight:
+            raise SparsightError("there is no quality without samples: give at least one that has a weight")
+        return self.moments
 
 
 def evaluate(sae: SAE, source: Source) -> dict[str, float]:
