@@ -23,7 +23,7 @@ class AuxK(SampleTerm):
         SparsightError: an output other than the identity, where rows do not add up to the reconstruction.
     """
 
-    needs: frozenset[Part] = frozenset({"recon", "pre", "weights"})
+    needs: frozenset[Part] = frozenset({"recon", "weights"})
     moves = ("W_enc", "b_enc", "W_dec")
 
     def __init__(self, *, weight: float = 1.0, k: int | None = None, warmup: float = 0.0) -> None:
@@ -38,11 +38,10 @@ class AuxK(SampleTerm):
         return dead is None
 
     def per_sample(self, step: Step, sae: SAE) -> Tensor:
-        assert step.pre is not None
         if step.dead is None:
             return step.x.new_zeros(len(step.x))
         dead = step.dead.nonzero().squeeze(1)
-        codes = step.pre[:, dead].relu()
+        codes = sae.pre(step.x, dead).relu()
         k = self.k or max(1, sae.n_inputs // 2)
         if len(dead) > k:
             top = codes.topk(k, dim=1)
@@ -59,7 +58,7 @@ class Nudge(StatisticTerm):
     and then lets go. The gradient is at most 1 per feature, whatever the deficit, and the filter is left as it is.
     """
 
-    needs: frozenset[Part] = frozenset({"pre"})
+    needs: frozenset[Part] = frozenset({"codes"})
     moves = ("b_enc",)
 
     def __init__(self, *, weight: float = 1.0, warmup: float = 0.0) -> None:
@@ -73,9 +72,10 @@ class Nudge(StatisticTerm):
         """The mean deficit of each dead feature, and the share of samples in which it is positive, [2, dead]."""
         if step.dead is None:
             return step.x.new_zeros(2, 0)
-        assert step.pre is not None
-        pre = step.pre.detach()[:, step.dead]
-        bias = (sae.b_enc - sae.b_enc.detach())[step.dead]
+        dead = step.dead.nonzero().squeeze(1)
+        with torch.no_grad():
+            pre = sae.pre(step.x, dead)
+        bias = (sae.b_enc - sae.b_enc.detach())[dead]
         return torch.stack([(-(pre + bias)).relu().mean(0), (pre > 0).to(pre.dtype).mean(0)])
 
     def value(self, statistic: Tensor | None, sae: SAE) -> Tensor:
