@@ -21,6 +21,7 @@ from sparsight.core.sampling import shuffled
 from sparsight.errors import SparsightError
 from sparsight.meters.moments import Moments
 from sparsight.meters.quality import measure_quality
+from sparsight.meters.recovery import recovered
 from sparsight.meters.shape import elongation, moran, participation_ratio, white_noise
 from sparsight.optimise import TrainConfig
 from sparsight.run import Run
@@ -317,7 +318,8 @@ def _finish(job: Job, run: Run, observers: Sequence[Observer]) -> Run:
     reason = job.trainer.fit(job.source, run, observers, job.held_out)
     if reason != "interrupted" and job.trainer.world.rank == 0:
         measured = "held-out samples" if job.held_out is not None else "training samples"
-        quality = measure_quality(job.sae, job.held_out or job.source)
+        samples = job.held_out or job.source
+        quality = measure_quality(job.sae, samples)
         summary = {
             "ended": reason,
             "steps": job.trainer.number,
@@ -325,6 +327,8 @@ def _finish(job: Job, run: Run, observers: Sequence[Observer]) -> Run:
             "measured_on": measured,
             "dead": job.trainer.n_dead,
             "quality": quality.result(),
+            "null": quality.null(),
+            "recovery": recovered(job.sae, samples),
             "shapes": shapes(job.sae, quality.rate > 0),
             "weights": digest(job.sae),
         }

@@ -5,7 +5,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from sparsight.errors import SparsightError
-from sparsight.meters.probe import probe_error
+from sparsight.meters.probe import probe_error, sparse_probe_error
 
 
 def digits() -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -78,3 +78,44 @@ def test_what_does_not_fit_is_named():
         probe_error(x, y, x / 0, y)
     with pytest.raises(SparsightError, match="above 0"):
         probe_error(x, y, x, y, c=0)
+
+
+def test_one_feature_that_is_the_class_is_enough() -> None:
+    dice = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, 3, (600,), generator=dice)
+    codes = torch.rand(600, 8, generator=dice)
+    codes[:, :3] += 3.0 * torch.nn.functional.one_hot(labels, 3)
+    train, test = slice(0, 300), slice(300, 600)
+    assert sparse_probe_error(codes[train], labels[train], codes[test], labels[test]) == 0
+
+
+def test_k_features_are_chosen_by_the_difference_of_their_means() -> None:
+    dice = torch.Generator().manual_seed(0)
+    labels = (torch.rand(4_000, generator=dice) < 0.1).long()
+    codes = 0.1 * torch.randn(4_000, 6, generator=dice)
+    codes[:, 4] += (labels == 1) * (
+        torch.rand(4_000, generator=dice) < 0.8
+    )  # one half of the class each, and then some
+    codes[:, 2] += (labels == 1) * (codes[:, 4] < 0.5)
+    train, test = slice(0, 2_000), slice(2_000, 4_000)
+    one, two, all_of_them = (
+        sparse_probe_error(codes[train], labels[train], codes[test], labels[test], k=k) for k in (1, 2, 6)
+    )
+    assert one == pytest.approx(0.1, abs=0.02), "a fifth of the class is missed, and hardly any of the others"
+    assert two < 0.01
+    assert all_of_them < 0.01
+
+
+def test_shuffled_labels_leave_a_sparse_probe_at_its_null() -> None:
+    dice = torch.Generator().manual_seed(0)
+    labels, codes = (torch.rand(6_000, generator=dice) < 0.1).long(), torch.rand(6_000, 5, generator=dice)
+    found = sparse_probe_error(codes[:3_000], labels[:3_000], codes[3_000:], labels[3_000:])
+    assert found == pytest.approx(0.5, abs=0.05)
+
+
+def test_what_a_sparse_probe_cannot_do_is_said() -> None:
+    codes, labels = torch.rand(6, 2), torch.tensor([0, 1, 0, 1, 0, 1])
+    with pytest.raises(SparsightError, match="k is 3: choose from 1 to the number of features, 2"):
+        sparse_probe_error(codes, labels, codes, labels, k=3)
+    with pytest.raises(SparsightError, match="fewer than two classes"):
+        sparse_probe_error(codes, labels, codes, torch.ones(6, dtype=torch.long))

@@ -24,7 +24,7 @@ def topk(
     anneal: Annotated[float, Field(gt=0, le=1)] = 0.5,
     tied: bool = False,
     unit_rows: bool = True,
-    auxk: Annotated[float, Field(ge=0)] = 1.0,
+    auxk: Annotated[float, Field(ge=0)] = 1 / 32,
 ) -> Architecture:
     """Keep the k largest codes of each sample (Makhzani & Frey 2014; Gao et al. 2024).
 
@@ -34,7 +34,7 @@ def topk(
         anneal: the part of the training over which it falls.
         tied: W_enc and W_dec are one parameter.
         unit_rows: decoder rows have length 1.
-        auxk: the weight of both terms that bring dead features back.
+        auxk: the weight of AuxK, which brings dead features back together with the nudge; 0 leaves both out.
     """
     return Architecture(
         encoder=LinearEncoder(tied=tied),
@@ -42,6 +42,6 @@ def topk(
         decoder=LinearDecoder(),
         error=SquaredError(),
         initialisation=Data(),
-        terms={"auxk": AuxK(weight=auxk), "nudge": Nudge(weight=auxk)} if auxk else {},
+        terms={"auxk": AuxK(weight=auxk), "nudge": Nudge()} if auxk else {},
         constraints=(UnitRows(),) if unit_rows else (),
     )

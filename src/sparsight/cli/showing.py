@@ -48,6 +48,13 @@ def _tell(record: Mapping[str, Any], console: Console) -> None:
             f"explained (null, the mean: {figure(null['explained_variance'], '.0%')}) "
             f"with {figure(quality['l0'], '.1f')} of {record['n_latents']:,} features per sample, {record['dead']} dead"
         )
+        say(
+            f"also     cosine of sample and reconstruction {figure(quality['cosine'])} (null, the mean: "
+            f"{figure(null['cosine'])}), shrinkage {figure(quality['shrinkage'])} (1: none), "
+            f"{quality['dense']:.0f} dense features and {quality['silent']:.0f} that never fired"
+        )
+        if record["recovery"]:
+            say(f"truth    {_recovered(record['recovery'])}")
     elif last is not None:
         say(
             f"so far   step {last['step']:,} of {last['steps']:,}, on training samples: "
@@ -65,6 +72,19 @@ def _tell(record: Mapping[str, Any], console: Console) -> None:
         console.print(shapes)
     if record["report"] is not None:
         say(f"\nlook at {record['report']}")
+
+
+def _recovered(known: Mapping[str, float]) -> str:
+    """How much of the true dictionary was found, beside random directions and independent firing."""
+
+    def beside(name: str, form: str) -> str:
+        return f"{known[name]:{form}} (null: {known[f'null.{name}']:{form}})"
+
+    return (
+        f"{beside('found', '.1%')} of the true features found at cosine .9, mean largest cosine "
+        f"{beside('truth_to_learned', '.3f')} to what was learned and {beside('learned_to_truth', '.3f')} back, "
+        f"F1 of firing {beside('f1', '.2f')}"
+    )
 
 
 def _state(record: Mapping[str, Any]) -> str:

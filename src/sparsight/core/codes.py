@@ -88,6 +88,14 @@ class Codes:
             return self.values.count_nonzero(1)
         return torch.bincount(self.rows()[self.values != 0], minlength=len(self))
 
+    def least(self) -> Tensor:
+        """The smallest |code| that each sample keeps, [B]; 0 where it keeps none, and where codes are dense."""
+        if self.index is None:
+            return self.values.new_zeros(len(self))
+        found = self.values.new_full((len(self),), torch.inf)
+        found = found.scatter_reduce(0, self.rows(), self.values.abs(), "amin")
+        return torch.where(found.isfinite(), found, 0.0)
+
     def prefix(self, n: int) -> "Codes":
         """The codes of the first `n` features alone."""
         if self.index is None:

@@ -80,6 +80,18 @@ class Source(ABC):
         """The samples that the data set itself sets aside for testing; None: it does not."""
         return None
 
+    def truth(self) -> Tensor | None:
+        """The directions that samples are made of, [A, D], where they are known; `codes` then says of how much."""
+        return None
+
+    def codes(self, ids: Tensor) -> Codes:
+        """How much of each true direction is in some samples, [n, A].
+
+        Raises:
+            SparsightError: nobody knows what the samples are made of.
+        """
+        raise SparsightError(f"what the samples of {describe(self)['name']} are made of is not known")
+
     def split(self, fraction: float, seed: int) -> tuple["Source", "Source | None"]:
         """Set a random fraction of the samples aside: (the rest, what was set aside or None)."""
         if not fraction:

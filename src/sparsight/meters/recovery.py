@@ -5,9 +5,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sparsight.core import generator
+from sparsight.core import SAE, Source, generator
 from sparsight.errors import SparsightError
 from sparsight.meters.moments import precise
+from sparsight.meters.supports import Supports
 
 FOUND = 0.9
 """The cosine from which on an atom counts as found."""
@@ -54,30 +55,54 @@ def recovery(truth: Tensor, learned: Tensor) -> dict[str, float]:
     - `matched` = Σ C_jk / A over the best pairs, of which no two share an atom or a feature; see `pairs`;
     - `unique`: the share of features whose best atom is no other feature's best.
 
-    `null` has what random directions give, as many as were learned.
+    `null.NAME` is what random directions give, as many as were learned.
 
     Args:
         truth: [A, D], rows of any length.
         learned: [F, D], in the same units.
     """
-    figures = _figures(truth, learned)
-    random = torch.randn(learned.shape, generator=generator(0, _PURPOSE), dtype=torch.float64)
-    null = _figures(truth.cpu(), random)
-    return {**figures, **{f"null.{name}": value for name, value in null.items()}}
+    return {**_figures(truth, learned, pairs(truth, learned)), **_null(truth, learned)}
 
 
-def _figures(truth: Tensor, learned: Tensor) -> dict[str, float]:
-    there, back = best(truth, learned)[0], best(learned, truth)
-    atom, feature = pairs(truth, learned)
+@torch.no_grad()
+def recovered(sae: SAE, source: Source) -> dict[str, float]:
+    """The `recovery` of a source's own dictionary by the decoder, and how its best pairs fire, with their nulls.
+
+    `f1`, `precision` and `recall` are those of `meters.supports.Supports`, over all samples of the source. Where
+    nobody knows what the samples are made of there is nothing to say, {}.
+    """
+    truth = source.truth()
+    if truth is None:
+        return {}
+    learned = sae.filters()["decoder"]
+    matched = pairs(truth, learned)
+    supports = Supports(*matched)
+    training = sae.training
+    sae.eval()
+    for batch in source.chunks():
+        supports.update(source.codes(batch.ids), sae.transform(batch.inputs.to(sae.b_dec)), batch.weight)
+    sae.train(training)
+    return {**_figures(truth, learned, matched), **supports.result(), **_null(truth, learned)}
+
+
+def _figures(truth: Tensor, learned: Tensor, matched: tuple[Tensor, Tensor]) -> dict[str, float]:
+    there, (back, whose) = best(truth, learned)[0], best(learned, truth)
+    atom, feature = matched
     cosines = (_unit(truth)[atom] * _unit(learned)[feature]).sum(1)
-    claims = torch.bincount(back[1], minlength=len(truth))
+    claims = torch.bincount(whose, minlength=len(truth))
     return {
         "truth_to_learned": float(there.mean()),
-        "learned_to_truth": float(back[0].mean()),
+        "learned_to_truth": float(back.mean()),
         "found": float((there >= FOUND).double().mean()),
         "matched": float(cosines.sum() / len(truth)),
-        "unique": float((claims[back[1]] == 1).double().mean()),
+        "unique": float((claims[whose] == 1).double().mean()),
     }
+
+
+def _null(truth: Tensor, learned: Tensor) -> dict[str, float]:
+    random = torch.randn(learned.shape, generator=generator(0, _PURPOSE), dtype=torch.float64).to(truth.device)
+    figures = _figures(truth, random, pairs(truth, random))
+    return {f"null.{name}": value for name, value in figures.items()}
 
 
 def _unit(rows: Tensor) -> Tensor:

@@ -74,9 +74,8 @@ class Synthetic(Source):
         seed: Annotated[int, Field(ge=0)] = 0,
     ) -> None:
         self.schema = Schema(n_inputs=width)
-        self.n_samples, self.n_atoms, self.magnitudes, self.noise, self.seed = (
-            n_samples, n_atoms, magnitudes, noise, seed,
-        )  # fmt: skip
+        self.n_samples, self.n_atoms, self.seed = n_samples, n_atoms, seed
+        self.magnitudes, self.firing, self.noise = magnitudes, firing, noise
         self.first, self.order = 0, None
         self.members = 1 if firing == "independent" else MEMBERS
         groups = -(-n_atoms // self.members)
@@ -110,6 +109,12 @@ class Synthetic(Source):
     def truth(self) -> Tensor:
         """The dictionary, [A, D]: rows of length one."""
         return self.atoms
+
+    def parents(self) -> Tensor:
+        """The parent of each atom, [A]; −1 where it has none."""
+        number = torch.arange(self.n_atoms)
+        head = number // self.members * self.members
+        return torch.where((head == number) | (self.firing != "hierarchical"), -1, head)
 
     def rate(self) -> Tensor:
         """The probability that each atom fires, [A], float64."""

@@ -52,10 +52,13 @@ class AuxK(SampleTerm):
 
 @register("term", "nudge")
 class Nudge(StatisticTerm):
-    """Σ_j E_b[ max(−pre_bj, 0) ] over dead features that are negative in every sample, through `b_enc` alone.
+    """Σ_j E_b[ max(m_b − pre_bj, 0) ] over dead features that beat m_b in no sample, through `b_enc` alone.
 
-    AuxK cannot reach a feature whose pre-activation is never positive. This raises its bias until it is, somewhere,
-    and then lets go. The gradient is at most 1 per feature, whatever the deficit, and the filter is left as it is.
+    m_b is the smallest code that sample b keeps, where codes are kept by their size; 0 elsewhere. AuxK cannot reach a
+    feature whose pre-activation is never positive, and gives one that always loses to others a filter that explains
+    what is left over, not one that wins. This raises the bias until the feature fires somewhere, so that the error
+    reaches it, and then lets go. The gradient is at most 1 per feature, whatever the deficit, and the filter is left
+    as it is.
     """
 
     needs: frozenset[Part] = frozenset({"codes"})
@@ -69,16 +72,16 @@ class Nudge(StatisticTerm):
         return dead is None
 
     def statistic(self, step: Step, sae: SAE) -> Tensor:
-        """The mean deficit of each dead feature, and the share of samples in which it is positive, [2, dead]."""
+        """The mean deficit of each dead feature, and the share of samples in which it has none, [2, dead]."""
         if step.dead is None:
             return step.x.new_zeros(2, 0)
         dead = step.dead.nonzero().squeeze(1)
         with torch.no_grad():
-            pre = sae.pre(step.x, dead)
+            over = sae.pre(step.x, dead) - step.codes.least()[:, None]
         bias = (sae.b_enc - sae.b_enc.detach())[dead]
-        return torch.stack([(-(pre + bias)).relu().mean(0), (pre > 0).to(pre.dtype).mean(0)])
+        return torch.stack([(-(over + bias)).relu().mean(0), (over > 0).to(over.dtype).mean(0)])
 
     def value(self, statistic: Tensor | None, sae: SAE) -> Tensor:
         assert statistic is not None
-        deficit, positive = statistic
-        return (deficit * (positive == 0)).sum()
+        deficit, wins = statistic
+        return (deficit * (wins == 0)).sum()

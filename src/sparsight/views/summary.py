@@ -22,6 +22,7 @@ def described(run: Run) -> dict[str, Any]:
       when that was, UTC.
     - `quality` and `shapes` as in `summary.json`, None and {} before the end. `null`: the quality of a model that
       always answers with the mean of the samples.
+    - `recovery`: as `meters.recovery.recovered` has it, {} where nobody knows what the samples are made of.
     - `pictures`: paths. `report`: the path of the page about it; None: there is none yet.
 
     Raises:
@@ -49,7 +50,8 @@ def described(run: Run) -> dict[str, Any]:
         "measured_on": ended.get("measured_on"),
         "dead": ended.get("dead", log[-1].dead if log else None),
         "quality": ended.get("quality"),
-        "null": _null(ended["quality"]) if ended else None,
+        "null": ended.get("null"),
+        "recovery": ended.get("recovery", {}),
         "shapes": ended.get("shapes", {}),
         "weights": ended.get("weights"),
         "report": str(run.path / "report.html") if (run.path / "report.html").is_file() else None,
@@ -88,11 +90,3 @@ def _differences(usual: Any, here: Any, keys: tuple[str, ...]) -> list[tuple[str
 def _plain(value: Any) -> Any:
     """As JSON gives it back."""
     return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
-
-
-def _null(quality: Mapping[str, Any]) -> dict[str, float | None]:
-    """The quality of the mean: with 1 − E‖target − recon‖² / E‖target − mean‖² explained, its error is the quotient."""
-    explained, error = quality["explained_variance"], quality["error"]
-    if explained is None or error is None:
-        return {"explained_variance": None, "error": error}
-    return {"explained_variance": 0.0, "error": error / (1 - explained) if explained != 1 else None}
