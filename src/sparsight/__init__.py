@@ -9,10 +9,24 @@ if TYPE_CHECKING:
     from sparsight.errors import SparsightError
     from sparsight.estimator import SparseAutoencoder
     from sparsight.job import Recipe, resume, train
+    from sparsight.meters.recovery import recovery
     from sparsight.run import Run
+    from sparsight.sources.planted import plant
 
 __version__ = "0.1.0"
-__all__ = ["SAE", "Atlas", "Recipe", "Run", "SparseAutoencoder", "SparsightError", "resume", "survey", "train"]
+__all__ = [
+    "SAE",
+    "Atlas",
+    "Recipe",
+    "Run",
+    "SparseAutoencoder",
+    "SparsightError",
+    "plant",
+    "recovery",
+    "resume",
+    "survey",
+    "train",
+]
 
 # looked up when asked for (PEP 562), so that `import sparsight` imports no torch
 _HOMES = {
@@ -22,6 +36,8 @@ _HOMES = {
     "Run": "run",
     "SparseAutoencoder": "estimator",
     "SparsightError": "errors",
+    "plant": "sources.planted",
+    "recovery": "meters.recovery",
     "resume": "job",
     "survey": "atlas",
     "train": "job",

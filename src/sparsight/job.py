@@ -283,6 +283,7 @@ def train(
         "machine": {"system": platform.platform(), "cores": os.cpu_count(), "threads": torch.get_num_threads()},
         "device": device,
         "data": {"samples": len(job.source), "inputs": job.sae.n_inputs, "sha256": job.source.fingerprint()},
+        "lr": job.trainer.lr,
         "parameters": sum(p.numel() for p in job.sae.parameters()),
         "notes": list(job.notes),
     }

@@ -8,9 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from sparsight.core import SAE
+from sparsight.errors import SparsightError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
+RATE = 0.7
+"""Of the rule for Adam's learning rate."""
 HISTORY = 10
 """Steps that L-BFGS remembers; each takes twice the memory of the weights."""
 
@@ -25,7 +28,8 @@ class TrainConfig(BaseModel):
     micro_batch_size: Positive | None = None
     """Samples that go through the model at once; the gradients of a batch are summed up, and equal."""
     optimizer: Literal["adam", "sgd", "lbfgs"] = "adam"
-    lr: Annotated[float, Field(gt=0)] = 3e-3
+    lr: Annotated[float, Field(gt=0)] | None = None
+    """The learning rate; None: see `learning_rate`."""
     betas: Annotated[list[float], Field(min_length=2, max_length=2)] = [0.9, 0.999]
     """Of Adam."""
     momentum: Share = 0.0
@@ -49,6 +53,19 @@ class TrainConfig(BaseModel):
     log_every: Positive = 50
     checkpoint_every: Positive | None = None
     """Steps between checkpoints; None: an epoch, and at most 1,000."""
+
+
+def learning_rate(config: TrainConfig, sae: SAE, steps: int) -> float:
+    """`config.lr`, or where it is None RULE
+
+    Raises:
+        SparsightError: none is given for SGD, whose steps are as long as the data are large.
+    """
+    if config.lr is not None:
+        return config.lr
+    if config.optimizer == "sgd":
+        raise SparsightError("no learning rate of sgd suits all data: set train.lr")
+    return 1.0 if config.optimizer == "lbfgs" else RATE * sae.n_inputs**-0.5 * steps ** (-1 / 3)
 
 
 class Adam(torch.optim.Optimizer):
@@ -98,13 +115,13 @@ class Adam(torch.optim.Optimizer):
         return state
 
 
-def make_optimizer(sae: SAE, config: TrainConfig) -> torch.optim.Optimizer:
+def make_optimizer(sae: SAE, config: TrainConfig, lr: float) -> torch.optim.Optimizer:
     """Adam, SGD with momentum, or L-BFGS with a strong Wolfe line search, over all parameters."""
     parameters = list(sae.parameters())
     if config.optimizer == "adam":
-        return Adam(parameters, lr=config.lr, betas=(config.betas[0], config.betas[1]))
+        return Adam(parameters, lr=lr, betas=(config.betas[0], config.betas[1]))
     if config.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=config.lr, momentum=config.momentum)
+        return torch.optim.SGD(parameters, lr=lr, momentum=config.momentum)
     return torch.optim.LBFGS(
-        parameters, lr=config.lr, max_iter=config.iterations, history_size=HISTORY, line_search_fn="strong_wolfe"
+        parameters, lr=lr, max_iter=config.iterations, history_size=HISTORY, line_search_fn="strong_wolfe"
     )

@@ -30,11 +30,13 @@ from sparsight.core import (
 from sparsight.distributed import World
 from sparsight.errors import SparsightError
 from sparsight.meters.quality import evaluate
-from sparsight.optimise import TrainConfig, make_optimizer
+from sparsight.optimise import TrainConfig, learning_rate, make_optimizer
 from sparsight.run import Run
 
 DEAD_EVERY = 8
 """Steps between two looks at which features are dead."""
+OPEN_ENDED = 10_000
+"""Steps that the learning rate's rule expects where there is no last one."""
 
 
 class NonFiniteLossError(SparsightError):
@@ -93,7 +95,8 @@ class Trainer:
         self.batch_size = facts.batch_size
         self.steps = max(1, math.ceil(config.epochs * facts.n_samples / self.batch_size))
         self.parameters = list(sae.parameters())
-        self.optimizer = make_optimizer(sae, config)
+        self.lr = learning_rate(config, sae, OPEN_ENDED if open_ended else self.steps)
+        self.optimizer = make_optimizer(sae, config, self.lr)
         self.number = 0
         self.idle = torch.zeros(sae.n_latents, dtype=torch.long, device=self.device)
         self.dead: Tensor | None = None
@@ -183,9 +186,9 @@ class Trainer:
     def _lr(self) -> float:
         config, progress = self.config, self.progress
         if self.open_ended:
-            return config.lr
+            return self.lr
         rise = min(1.0, (self.number + 1) / (config.warmup * self.steps)) if config.warmup else 1.0
-        return config.lr * rise * (min(1.0, (1 - progress) / config.decay) if config.decay else 1.0)
+        return self.lr * rise * (min(1.0, (1 - progress) / config.decay) if config.decay else 1.0)
 
     def _forward(self, batch: Batch) -> Step:
         inputs = batch.inputs.to(self.sae.b_dec)

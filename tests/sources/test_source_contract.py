@@ -40,6 +40,10 @@ def images(folder: Path, changed: bool) -> Source:
     return build("source", {"name": "images", "path": str(write_pictures(folder, pictures(changed)))})
 
 
+def planted(folder: Path, changed: bool) -> Source:
+    return build("source", "planted", source=arrays(folder, changed), share=0.3)
+
+
 def synthetic(folder: Path, changed: bool) -> Source:
     made = build("source", {"name": "synthetic", "n_samples": N + 1, "width": 30})
     return made.take(torch.tensor([*range(N - 1), N if changed else N - 1]))
@@ -50,6 +54,7 @@ EXAMPLES: dict[str, Callable[[Path, bool], Source]] = {
     "digits": digits,
     "idx": idx,
     "images": images,
+    "planted": planted,
     "synthetic": synthetic,
 }
 """For each source how to make one of 30 samples, all different, or the same with one value changed."""

@@ -44,7 +44,7 @@ def pairs(truth: Tensor, learned: Tensor) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(atom.astype(np.int64)), torch.from_numpy(feature.astype(np.int64))
 
 
-def recovery(truth: Tensor, learned: Tensor) -> dict[str, float]:
+def agreement(truth: Tensor, learned: Tensor) -> dict[str, float]:
     """How much of a known dictionary was learned.
 
     With C_jk = cos(truth_j, learned_k):
@@ -66,7 +66,7 @@ def recovery(truth: Tensor, learned: Tensor) -> dict[str, float]:
 
 @torch.no_grad()
 def recovered(sae: SAE, source: Source) -> dict[str, float]:
-    """The `recovery` of a source's own dictionary by the decoder, and how its best pairs fire, with their nulls.
+    """The `agreement` of a source's own dictionary with the decoder, and how its best pairs fire, with their nulls.
 
     `f1`, `precision` and `recall` are those of `meters.supports.Supports`, over all samples of the source. Where
     nobody knows what the samples are made of there is nothing to say, {}.
@@ -85,6 +85,53 @@ def recovered(sae: SAE, source: Source) -> dict[str, float]:
     return {**_figures(truth, learned, matched), **supports.result(), **_null(truth, learned)}
 
 
+@torch.no_grad()
+def recovery(sae: SAE, source: Source) -> list[dict[str, float]]:
+    """What became of each true feature: of every atom of a synthetic source, or of what was planted in real data.
+
+    - `feature`: the decoder row that is nearest to it in the units of the data, and `cosine`, how near;
+      `null.cosine`: to the nearest of as many random directions;
+    - `f1` of their firing, and `null.f1` as in `meters.supports.Supports`;
+    - `auc`: the probability that the feature's code is larger in a sample that has the atom than in one that has not,
+      where ties count half; chance gives .5.
+
+    Raises:
+        SparsightError: nobody knows what the samples are made of.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    truth = source.truth()
+    if truth is None:
+        raise SparsightError("nobody knows what these samples are made of: give a synthetic source, or plant(source)")
+    learned = sae.filters()["decoder"]
+    cosine, feature = best(truth, learned)
+    null = best(truth, _random(learned))[0]
+    supports = Supports(torch.arange(len(truth)), feature)
+    there, codes = [], []
+    training = sae.training
+    sae.eval()
+    for batch in source.chunks():
+        true, found = source.codes(batch.ids), sae.transform(batch.inputs.to(sae.b_dec)).map(torch.Tensor.cpu)
+        supports.update(true, found, batch.weight)
+        there.append(true.dense() != 0)
+        codes.append(found.dense()[:, feature])
+    sae.train(training)
+    fires, size, weights = torch.cat(there).numpy(), torch.cat(codes).double().numpy(), source.weights()
+    return [
+        {
+            "feature": int(feature[atom]),
+            "cosine": float(cosine[atom]),
+            "null.cosine": float(null[atom]),
+            "f1": float(supports.f1[atom]),
+            "null.f1": float(supports.null[atom]),
+            "auc": float(roc_auc_score(fires[:, atom], size[:, atom], sample_weight=weights))
+            if 0 < fires[:, atom].sum() < len(fires)
+            else float("nan"),
+        }
+        for atom in range(len(truth))
+    ]
+
+
 def _figures(truth: Tensor, learned: Tensor, matched: tuple[Tensor, Tensor]) -> dict[str, float]:
     there, (back, whose) = best(truth, learned)[0], best(learned, truth)
     atom, feature = matched
@@ -100,9 +147,14 @@ def _figures(truth: Tensor, learned: Tensor, matched: tuple[Tensor, Tensor]) -> 
 
 
 def _null(truth: Tensor, learned: Tensor) -> dict[str, float]:
-    random = torch.randn(learned.shape, generator=generator(0, _PURPOSE), dtype=torch.float64).to(truth.device)
+    random = _random(learned)
     figures = _figures(truth, random, pairs(truth, random))
     return {f"null.{name}": value for name, value in figures.items()}
+
+
+def _random(like: Tensor) -> Tensor:
+    """As many random directions."""
+    return torch.randn(like.shape, generator=generator(0, _PURPOSE), dtype=torch.float64).to(like.device)
 
 
 def _unit(rows: Tensor) -> Tensor:

@@ -39,19 +39,23 @@ class Supports(Sums):
         """Of each pair, [m]."""
         return _quotient(2 * self["both"], self["atom"] + self["feature"])
 
+    @property
+    def null(self) -> Tensor:
+        """The F1 of two that fire as often, and independently of each other, [m]."""
+        atom, feature = self["atom"], self["feature"]
+        return _quotient(2 * atom * feature / self["samples"], atom + feature)
+
     def result(self) -> dict[str, float]:
         """Means over pairs.
 
         Raises:
             SparsightError: nothing was measured.
         """
-        atom, feature, both = self["atom"], self["feature"], self["both"]
-        chance = _quotient(2 * atom * feature / self["samples"], atom + feature)
         return {
             "f1": float(self.f1.mean()),
-            "precision": float(_quotient(both, feature).mean()),
-            "recall": float(_quotient(both, atom).mean()),
-            "null.f1": float(chance.mean()),
+            "precision": float(_quotient(self["both"], self["feature"]).mean()),
+            "recall": float(_quotient(self["both"], self["atom"]).mean()),
+            "null.f1": float(self.null.mean()),
         }
 
 

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from sparsight.core import Codes, Schema, Source, generator
 from sparsight.errors import SparsightError
+from sparsight.sources._hashing import hashed, uniform
 from sparsight.spec import describe, register
 
 PRESETS = {"synthetic-small": {}, "synthetic-large": {"width": 768, "n_atoms": 2048, "active": 20.0}}
@@ -128,9 +129,9 @@ class Synthetic(Source):
         row = row.repeat(self.members)
         row, atom = row[atom < self.n_atoms], atom[atom < self.n_atoms]
         if self.members > 1:
-            fires = _uniform(_hashed(self.seed, _MEMBERS, number[row], atom)) < self._given[atom]
+            fires = uniform(hashed(self.seed, _MEMBERS, number[row], atom)) < self._given[atom]
             row, atom = row[fires], atom[fires]
-        u = _uniform(_hashed(self.seed, _MAGNITUDES, number[row], atom))
+        u = uniform(hashed(self.seed, _MAGNITUDES, number[row], atom))
         if self.magnitudes == "exponential":
             size = -np.log(u)
         else:
@@ -150,7 +151,7 @@ class Synthetic(Source):
         at, last = [], np.zeros(len(number))
         while not len(at) or (last < end).any():
             counter = np.arange(len(at) * draws, (len(at) + 1) * draws)
-            steps = -np.log(_uniform(_hashed(self.seed, _GROUPS, number[:, None], counter)))
+            steps = -np.log(uniform(hashed(self.seed, _GROUPS, number[:, None], counter)))
             at.append(last[:, None] + steps.cumsum(1))
             last = at[-1][:, -1]
         points = np.concatenate(at, 1)
@@ -170,7 +171,7 @@ class Synthetic(Source):
     def _normal(self, number: np.ndarray) -> Tensor:
         """Standard normal numbers, [n, D] (Box & Muller 1958): two of each hash."""
         width = self.schema.n_inputs
-        bits = _hashed(self.seed, _NOISE, number[:, None], np.arange(-(-width // 2)))
+        bits = hashed(self.seed, _NOISE, number[:, None], np.arange(-(-width // 2)))
         radius = torch.from_numpy(((bits >> np.uint64(40)).astype(np.float32) + 0.5) * 2**-24)
         angle = torch.from_numpy((bits & np.uint64(0xFFFFFF)).astype(np.float32)).mul_(2 * math.pi * 2**-24)
         radius = radius.log_().mul_(-2).sqrt_()
@@ -214,24 +215,3 @@ def _frequencies(n: int, active: float, zipf: float, size: np.ndarray) -> np.nda
         middle = (low + high) / 2
         low, high = (middle, high) if (size * -np.expm1(-middle * weight)).sum() < active else (low, middle)
     return -np.expm1(-high * weight)
-
-
-def _hashed(seed: int, purpose: int, number: np.ndarray, counter: np.ndarray) -> np.ndarray:
-    """64 random bits for every (seed, purpose, number, counter): SplitMix64 (Steele, Lea & Flood 2014), three times."""
-    key = _mixed(np.array([seed * 64 + purpose], np.uint64))
-    return _mixed(_mixed(number.astype(np.uint64) ^ key) + counter.astype(np.uint64))
-
-
-def _mixed(bits: np.ndarray) -> np.ndarray:
-    bits = bits + np.uint64(0x9E3779B97F4A7C15)
-    bits ^= bits >> np.uint64(30)
-    bits *= np.uint64(0xBF58476D1CE4E5B9)
-    bits ^= bits >> np.uint64(27)
-    bits *= np.uint64(0x94D049BB133111EB)
-    bits ^= bits >> np.uint64(31)
-    return bits
-
-
-def _uniform(bits: np.ndarray) -> np.ndarray:
-    """Between 0 and 1, and neither, float64."""
-    return ((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53

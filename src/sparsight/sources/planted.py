@@ -1,0 +1,113 @@
+"""Known features in real data."""
+
+import hashlib
+import json
+import math
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
+
+from sparsight.core import Codes, Source, generator
+from sparsight.errors import SparsightError
+from sparsight.meters.moments import Moments
+from sparsight.sources._hashing import hashed, uniform
+from sparsight.spec import build, register
+
+_DIRECTIONS, _FIRES, _SIZES = range(21, 24)
+
+
+@register("source", "planted")
+class Planted(Source):
+    """x + Σ_j c_j d_j: the samples of another source, with a few random directions d_j of length one added to some.
+
+    Each is added to a random share of the samples, independently of all else, with c² = `size` · E‖x − mean‖² on
+    average and c spread uniformly from a half to one and a half of its middle. Which, and how much, is a function of
+    (seed, the sample's number). Shape, names, labels and weights are those of the source; `truth` and `codes` are what
+    was planted. A model that finds features finds these; `meters.recovery.recovery` tells.
+
+    Args:
+        source: a source, its name, or its name and knobs.
+        n: how many directions.
+        share: of the samples that have each.
+        size: the power of one where it is, over that of the data.
+        seed: of the directions and of where they are.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: Any,
+        n: Annotated[int, Field(ge=1)] = 8,
+        share: Annotated[float, Field(gt=0, lt=1)] = 0.02,
+        size: Annotated[float, Field(gt=0)] = 0.25,
+        seed: Annotated[int, Field(ge=0)] = 0,
+    ) -> None:
+        self.source: Source = source if isinstance(source, Source) else build("source", source)
+        self.schema = self.source.schema
+        self.share, self.seed = share, seed
+        self._described = {"n": n, "share": share, "size": size, "seed": seed}
+        random = torch.randn(n, self.schema.n_inputs, generator=generator(seed, _DIRECTIONS))
+        self.directions = functional.normalize(random, dim=1)
+        moments = Moments(self.schema.n_inputs)
+        for batch in self.source.chunks():
+            moments.update(batch.inputs, weight=batch.weight)
+        power = float(moments.variance.sum())
+        if not power:
+            raise SparsightError("all samples are equal: there is no power that what is planted could be a share of")
+        self.middle = math.sqrt(size * power / (13 / 12))  # E m² = 13/12 for m uniform on [½, 1½]
+        self._numbers = torch.arange(len(self.source))
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def gather(self, ids: Tensor) -> Tensor:
+        return self.source.gather(ids) + self.codes(ids).dense() @ self.directions
+
+    def truth(self) -> Tensor:
+        """What was planted, [n, D]: rows of length one."""
+        return self.directions
+
+    def codes(self, ids: Tensor) -> Codes:
+        """How much of it is in some samples, [B, n]."""
+        number, n = self._numbers[ids].numpy()[:, None], np.arange(len(self.directions))
+        there = uniform(hashed(self.seed, _FIRES, number, n)) < self.share
+        values = self.middle * (0.5 + uniform(hashed(self.seed, _SIZES, number, n)))
+        return Codes(torch.from_numpy(np.where(there, values, 0.0)).float(), len(self.directions))
+
+    def weights(self) -> Tensor | None:
+        return self.source.weights()
+
+    def labels(self) -> Tensor | None:
+        return self.source.labels()
+
+    def take(self, ids: Tensor) -> Source:
+        return self._over(self.source.take(ids), self._numbers[ids])
+
+    def test_part(self) -> Source | None:
+        test = self.source.test_part()
+        # numbers from the other end: a sample of the test part shares its luck with none that was trained on
+        return None if test is None else self._over(test, -1 - torch.arange(len(test)))
+
+    def _over(self, source: Source, numbers: Tensor) -> Source:
+        part = object.__new__(Planted)
+        part.__dict__ = {**self.__dict__, "source": source, "_numbers": numbers}
+        return part
+
+    def fingerprint(self) -> str:
+        """SHA-256 of what was planted and where, and of the samples below."""
+        hasher = hashlib.sha256(json.dumps([self._described, self.middle.hex(), self.source.fingerprint()]).encode())
+        hasher.update(self._numbers.numpy().astype("<i8").tobytes())
+        return hasher.hexdigest()
+
+
+def plant(source: Source, *, n: int = 8, share: float = 0.02, size: float = 0.25, seed: int = 0) -> Source:
+    """Known features in the samples of a source; see `Planted`.
+
+    Raises:
+        SparsightError: all samples are equal.
+    """
+    return Planted(source=source, n=n, share=share, size=size, seed=seed)
