@@ -142,6 +142,7 @@ class Trainer:
             nonlocal first
             for parameter in self.parameters:
                 parameter.grad = None
+            self.sae.activation.cut = self._cut(parts)
             means = self._means(acting, parts) if len(parts) > 1 else {}
             losses: list[Tensor] = []
             for part in parts:
@@ -156,7 +157,6 @@ class Trainer:
                 if first:
                     self._check(loss, values)
                     fired.append(step.codes.fires())
-                    self.sae.activation.learn(step.codes, self.world)
                     if measure:
                         if closed:  # the share of each term in the gradient is autograd's to find
                             step = self._forward(part)
@@ -165,6 +165,8 @@ class Trainer:
                 if not closed:
                     loss.backward()
                 losses.append(loss.detach())
+            if first:
+                self.sae.activation.learn()
             self.world.mean_gradients_(self.parameters)
             for constraint in self.constraints:
                 constraint.before_step(self.sae)
@@ -190,12 +192,26 @@ class Trainer:
         rise = min(1.0, (self.number + 1) / (config.warmup * self.steps)) if config.warmup else 1.0
         return self.lr * rise * (min(1.0, (1 - progress) / config.decay) if config.decay else 1.0)
 
-    def _forward(self, batch: Batch) -> Step:
+    @torch.no_grad()
+    def _cut(self, parts: Sequence[Batch]) -> Any:
+        """Which codes are kept where that depends on the whole batch, and no forward pass sees it: a first pass."""
+        activation = self.sae.activation
+        if not activation.joint or (len(parts) == 1 and self.world.size == 1):
+            return None
+        return activation.common_cut(
+            lambda: (self.sae.pre(self._seen(part)[0]) for part in parts), parts[0].size, self.world
+        )
+
+    def _seen(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What the encoder sees, and what must be rebuilt, [B, D]."""
         inputs = batch.inputs.to(self.sae.b_dec)
         for augmentation in self.augmentations:
             inputs = augmentation(inputs, batch, self.facts.schema, self.seed)
         target = self.sae.preprocess(inputs)
-        x = target if self.corruption is None else self.corruption(target, batch, self.seed)
+        return target if self.corruption is None else self.corruption(target, batch, self.seed), target
+
+    def _forward(self, batch: Batch) -> Step:
+        x, target = self._seen(batch)
         weight = batch.weight
         weight = None if weight is None else weight.to(target)
         self.sae.activation.advance(self.progress, batch, self.seed)

@@ -6,6 +6,18 @@ from sparsight.core import Activation, Batch, Codes, Sizes
 from sparsight.errors import SparsightError
 
 
+def check_k(sizes: Sizes, **asked: int | None) -> None:
+    """Refuse to keep more features than there are."""
+    for name, k in asked.items():
+        if k is not None and k > sizes.n_latents:
+            raise SparsightError(f"{name} is {k} but there are only {sizes.n_latents} features: ask for fewer")
+
+
+def default_k(sizes: Sizes) -> int:
+    """√D, and at most a quarter of the features."""
+    return max(1, min(round(sizes.n_inputs**0.5), sizes.n_latents // 4))
+
+
 class TopK(Activation):
     """codes = max(pre, 0) at the k largest pre-activations of each sample, 0 elsewhere.
 
@@ -13,20 +25,20 @@ class TopK(Activation):
         k: how many codes a sample keeps; None: √D, and at most a quarter of the features.
         k_start: in training, k falls linearly from this to `k`; None: it does not.
         anneal: the part of the training over which it falls.
+        k_eval: how many a sample keeps in evaluation; None: k.
     """
 
     selects = True
 
-    def __init__(self, *, k: int | None, k_start: int | None = None, anneal: float = 0.5) -> None:
+    def __init__(
+        self, *, k: int | None, k_start: int | None = None, anneal: float = 0.5, k_eval: int | None = None
+    ) -> None:
         super().__init__()
-        self.asked, self.k_start, self.anneal = k, k_start, anneal
+        self.asked, self.k_start, self.anneal, self.k_eval = k, k_start, anneal, k_eval
 
     def setup(self, sizes: Sizes) -> None:
-        asked = {"k": self.asked, "k_start": self.k_start}
-        for name, k in asked.items():
-            if k is not None and k > sizes.n_latents:
-                raise SparsightError(f"{name} is {k} but there are only {sizes.n_latents} features: ask for fewer")
-        self.k = self.asked or max(1, min(round(sizes.n_inputs**0.5), sizes.n_latents // 4))
+        check_k(sizes, k=self.asked, k_start=self.k_start, k_eval=self.k_eval)
+        self.k = self.asked or default_k(sizes)
         self.k_now = self.k_start or self.k
 
     def advance(self, progress: float, batch: Batch, seed: int) -> None:
@@ -38,5 +50,5 @@ class TopK(Activation):
         return values.sign()
 
     def forward(self, pre: Tensor) -> Codes:
-        values, index = pre.topk(self.k_now if self.training else self.k, dim=1, sorted=False)
+        values, index = pre.topk(self.k_now if self.training else self.k_eval or self.k, dim=1, sorted=False)
         return Codes.fixed(values.relu(), index, pre.shape[1])

@@ -22,6 +22,7 @@ def topk(
     k: Count | None = None,
     k_start: Count | None = None,
     anneal: Annotated[float, Field(gt=0, le=1)] = 0.5,
+    k_eval: Count | None = None,
     tied: bool = False,
     unit_rows: bool = True,
     auxk: Annotated[float, Field(ge=0)] = 1 / 32,
@@ -32,13 +33,14 @@ def topk(
         k: how many; None: √D, and at most a quarter of the features.
         k_start: in training, k falls linearly from this to `k`; None: it does not.
         anneal: the part of the training over which it falls.
+        k_eval: how many are kept in evaluation (α k of Makhzani & Frey 2014); None: k.
         tied: W_enc and W_dec are one parameter.
         unit_rows: decoder rows have length 1.
         auxk: the weight of AuxK, which brings dead features back together with the nudge; 0 leaves both out.
     """
     return Architecture(
         encoder=LinearEncoder(tied=tied),
-        activation=TopK(k=k, k_start=k_start, anneal=anneal),
+        activation=TopK(k=k, k_start=k_start, anneal=anneal, k_eval=k_eval),
         decoder=LinearDecoder(),
         error=SquaredError(),
         initialisation=Data(),

@@ -214,6 +214,10 @@ class Activation(nn.Module, ABC):
     closed_form: bool = False
     selects: bool = False
     """Whether codes are ragged and each stored value depends on `pre` at its own place alone, with the `slope`."""
+    joint: bool = False
+    """Whether in training a sample's codes depend on the other samples of its batch."""
+    cut: Any = None
+    """What `common_cut` found for a batch of which a forward pass sees a part; None: it sees all of it."""
 
     def setup(self, sizes: Sizes) -> None:
         """Create parameters and buffers, and refuse sizes that do not fit."""
@@ -224,8 +228,18 @@ class Activation(nn.Module, ABC):
         What is random is a function of (seed, batch.step, batch.positions), as with a `Corruption`.
         """
 
-    def learn(self, codes: Codes, world: World) -> None:
-        """Told once of the codes of every training batch, part by part: for buffers such as a threshold."""
+    def common_cut(self, pres: Callable[[], Iterator[Tensor]], size: int, world: World) -> Any:
+        """Where `joint`: what decides which codes of a batch are kept, found from all its pre-activations.
+
+        Args:
+            pres: passes once over this process's share of the batch, part by part, [n, F].
+            size: of the whole batch, over all processes.
+            world: the processes.
+        """
+        raise NotImplementedError
+
+    def learn(self) -> None:
+        """Told once in every training step, after its first forward pass: for buffers such as a threshold."""
 
     @abstractmethod
     def forward(self, pre: Tensor) -> Codes:

@@ -1,0 +1,27 @@
+"""AbsTopK: selection by magnitude."""
+
+from sparsight.activations.abs_topk import AbsTopK
+from sparsight.architectures.topk import Count
+from sparsight.core import Architecture
+from sparsight.initialisations.directions import Data
+from sparsight.layers.constraints import UnitRows
+from sparsight.layers.linear import LinearDecoder, LinearEncoder
+from sparsight.spec import register
+from sparsight.terms.squared_error import SquaredError
+
+
+@register("architecture", "abs_topk")
+def abs_topk(*, k: Count | None = None) -> Architecture:
+    """Keep the k codes of largest magnitude, with their sign: a feature and its opposite are one (Zhu et al. 2025).
+
+    Args:
+        k: how many; None: √D, and at most a quarter of the features.
+    """
+    return Architecture(
+        encoder=LinearEncoder(),
+        activation=AbsTopK(k=k),
+        decoder=LinearDecoder(),
+        error=SquaredError(),
+        initialisation=Data(),
+        constraints=(UnitRows(),),
+    )

@@ -1,0 +1,32 @@
+"""Winner-take-all: sparsity over the life of a feature."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from sparsight.activations.winner_take_all import WinnerTakeAll
+from sparsight.core import Architecture
+from sparsight.initialisations.directions import Data
+from sparsight.layers.constraints import UnitRows
+from sparsight.layers.linear import LinearDecoder, LinearEncoder
+from sparsight.spec import register
+from sparsight.terms.squared_error import SquaredError
+
+
+@register("architecture", "winner_take_all")
+def winner_take_all(*, share: Annotated[float, Field(gt=0, le=1)] = 0.05) -> Architecture:
+    """Keep the largest codes of each feature over the batch, so that all have work (Makhzani & Frey 2015).
+
+    No feature can die: in every batch each has samples that it may explain.
+
+    Args:
+        share: of the samples of a batch, in which each feature may fire.
+    """
+    return Architecture(
+        encoder=LinearEncoder(),
+        activation=WinnerTakeAll(share=share),
+        decoder=LinearDecoder(),
+        error=SquaredError(),
+        initialisation=Data(),
+        constraints=(UnitRows(),),
+    )
