@@ -28,6 +28,7 @@ FIGURES = {
     "l0": "L0",
     "silent": "silent features",
     "probe_error": "probe error",
+    "found": "true features found",
     "moran": "Moran's I",
     "participation_ratio": "participation ratio",
 }
