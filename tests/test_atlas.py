@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import mutual_info_score
 from toys import D, F, N, samples, toy_job, toy_source
 
 from sparsight.atlas import BINS, edges, survey
@@ -54,6 +55,9 @@ def test_every_streamed_measure_is_its_closed_form(architecture: str) -> None:
     with np.errstate(invalid="ignore"):
         np.testing.assert_allclose(atlas["purity"], (by_class / by_class.sum(1, keepdims=True)).max(1), rtol=1e-4)
     assert atlas.columns["purity"].null == pytest.approx(1 / CLASSES)
+    bits = [mutual_info_score(np.arange(N) % CLASSES, fires[:, j]) / np.log(2) for j in range(F)]
+    np.testing.assert_allclose(atlas["information"], bits, rtol=1e-4, atol=1e-7)
+    assert atlas.columns["information"].null == pytest.approx((CLASSES - 1) / (2 * N * np.log(2)))
     assert atlas.figures["l0"] == pytest.approx(fires.sum(1).mean())
     assert atlas.figures["population_sparsity"] == pytest.approx(
         np.where(fires.any(1), population, 1.0).mean(), abs=1e-6

@@ -12,6 +12,7 @@ from sparsight.job import Recipe, train
 from sparsight.meters.quality import measure_quality
 from sparsight.run import Run
 from sparsight.spec import build, names
+from sparsight.views.summary import described
 
 
 def a_run(place: Path, source: Any = "digits", data: Any = None, **more: Any) -> Run:
@@ -51,6 +52,18 @@ def test_runs_come_first_then_every_baseline_then_the_nulls(tmp_path: Path, pict
     assert abs(rows["random"]["moran"]) < abs(rows["mean"]["moran"]) + 1
     assert [row["dead"] is None for row in record["rows"]] == [row["kind"] != "run" for row in record["rows"]]
     assert {row["kind"] for row in compare([one], baselines=())["rows"]} == {"run"}
+
+
+def test_true_features_that_are_known_are_looked_for_in_every_row(tmp_path: Path) -> None:
+    known = {"name": "synthetic", "width": 12, "n_atoms": 12, "active": 1.0, "n_samples": 2_000}
+    run = a_run(tmp_path / "one", known, train={"epochs": 12.0})
+    rows = named(compare([run], baselines=["random", "ica"]))
+    summary, described_ = run.summary, described(run)
+    assert summary is not None
+    assert rows[str(run.path)]["found"] == summary["recovery"]["found"] > 0.4 > rows["random"]["found"]
+    assert described_["recovery"] == summary["recovery"]
+    assert summary["recovery"]["null.found"] < 0.5
+    assert all(row["found"] is None for row in compare([a_run(tmp_path / "two")], baselines=())["rows"])
 
 
 def test_all_are_measured_on_the_held_out_samples_in_the_units_of_the_data(

@@ -18,6 +18,7 @@ from sparsight.errors import SparsightError
 from sparsight.meters import shape as looks
 from sparsight.meters.examples import Kept
 from sparsight.meters.gabor import fit_gabor
+from sparsight.meters.information import Information
 from sparsight.meters.moments import Moments, precise
 from sparsight.meters.neighbours import nearest, roughly_nearest
 
@@ -108,6 +109,7 @@ class _Pass:
         if self.classes:
             self.by_class = torch.zeros(self.features * len(self.classes), dtype=torch.float64)
             self.of_class = torch.zeros(len(self.classes), dtype=torch.float64)
+            self.information = Information(len(self.classes))
         self.population = 0.0
         self.l0 = 0.0
         self.inputs = Moments(sae.n_inputs)
@@ -135,6 +137,7 @@ class _Pass:
         self._population(rows, exact, w)
         if self.classes and self.labels is not None:
             label = self.labels[ids]
+            self.information.update(codes, label, weight)
             named = (label >= 0)[rows]
             place = features[named] * len(self.classes) + label[rows[named]]
             self.by_class += torch.bincount(place, (each * exact.abs())[named], len(self.by_class))
@@ -181,6 +184,8 @@ class _Pass:
             purity = share.nan_to_num(-1).amax(1)
             purity[purity < 0] = torch.nan
             columns["purity"] = (purity, "the largest share of a class in class_mean", 1 / len(self.classes))
+            bits, chance = self.information.bits, self.information.null
+            columns["information"] = (bits, "bits that its firing, yes or no, has on the class", chance)
         return [
             _column(name, values, "streamed", about, null, self.n) for name, (values, about, null) in columns.items()
         ]

@@ -16,6 +16,7 @@ from sparsight.errors import SparsightError
 from sparsight.job import Recipe, read_data
 from sparsight.meters.probe import probe_error
 from sparsight.meters.quality import Quality, measure_quality
+from sparsight.meters.recovery import FOUND, best
 from sparsight.meters.shape import moran, participation_ratio
 from sparsight.run import Run
 from sparsight.spec import build, names
@@ -38,6 +39,7 @@ def compare(
     - `dead`: features at the end of training, None for what has no training steps; `silent`: features that never fired
       in the samples that were measured;
     - `probe_error` with `labels` labels, None where samples have none;
+    - `found`: the share of true features that a row of the decoder has at a cosine of .9, None where nobody knows them;
     - `moran`, None where samples have no geometry, and `participation_ratio`: medians over the decoder's rows of
       features that fired;
     - `seconds` to train or fit.
@@ -115,6 +117,7 @@ def _remembered(runs: Sequence[Run], why: str) -> dict[str, Any]:
                 "dead": summary["dead"],
                 "silent": quality["silent"],
                 "probe_error": None,
+                "found": summary["recovery"].get("found"),
                 **{name: shapes[name]["decoder"] if shapes else None for name in ("moran", "participation_ratio")},
                 "seconds": summary["seconds"],
             }
@@ -142,6 +145,7 @@ class _Bench:
         self.training = training
         self.test = _some(held_out or training, MEASURED)
         self.schema: Schema = training.schema
+        self.truth = training.truth()
         self.notes: list[str] = []
         known = _labelled(training)
         self.judged = _labelled(self.test)
@@ -221,6 +225,7 @@ class _Bench:
             "dead": dead,
             "silent": int(result["silent"]),
             "probe_error": probe,
+            "found": None if self.truth is None else float((best(self.truth, atoms)[0] >= FOUND).double().mean()),
             "moran": None if shape is None else _median(moran(live, shape)),
             "participation_ratio": _median(participation_ratio(live)),
             "seconds": seconds,

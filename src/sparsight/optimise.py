@@ -56,10 +56,15 @@ class TrainConfig(BaseModel):
 
 
 def learning_rate(config: TrainConfig, sae: SAE, steps: int) -> float:
-    """`config.lr`, or where it is None RULE
+    """The largest learning rate: `train.lr`, or where that is None, .7 / (√D ∛steps) for Adam and 1 for L-BFGS.
+
+    Adam moves each weight by about the learning rate in a step, whatever the units of the data, and a row of length one
+    has weights of about 1/√D. Long trainings do better with shorter steps: at a rate that suits 500 steps, features die
+    in 2,000. The number of features has no part in it: on `synthetic-small` the rate that explains most is the same for
+    512, 1,024 and 4,096.
 
     Raises:
-        SparsightError: none is given for SGD, whose steps are as long as the data are large.
+        SparsightError: none is given for SGD, whose steps grow with the data.
     """
     if config.lr is not None:
         return config.lr

@@ -5,6 +5,8 @@ import pytest
 from test_cli import FAST, sparsight
 from toys import samples
 
+from sparsight import recipes, spec
+from sparsight.job import Recipe, train
 from sparsight.run import Run
 from sparsight.views.summary import described
 
@@ -28,8 +30,22 @@ def test_a_run_in_words(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert "strokes with n_latents = 24 (was 200), architecture.k = 4 (was null), train.epochs = 2.0 (was 48.0)" in said
     assert "finished after 2 steps" in said
     assert "(null, the mean: 0%)" in said
+    assert "shrinkage" in said and "truth" not in said
     for word in ("squared_error", "gradient,", "moran", "null:", "run/report.html"):
         assert word in said
+
+
+def test_a_run_on_known_features_says_how_many_were_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = ["source.name=synthetic", "source.n_samples=512", "source.n_atoms=16", "source.width=16", "source.active=2"]
+    run = train(Recipe.parse(spec.override(recipes.read("strokes"), [*known, *FAST])), tmp_path / "run")
+    assert sparsight("show", str(run.path), monkeypatch=monkeypatch) == 0
+    said = capsys.readouterr().out
+    summary = run.summary
+    assert summary is not None
+    assert f"truth    {summary['recovery']['found']:.1%} (null: " in said
+    assert "of the true features found at cosine .9" in said
 
 
 def test_json_is_the_same_record_and_nothing_else(

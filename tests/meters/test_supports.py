@@ -1,5 +1,7 @@
 """Whether features fire where what they stand for is there."""
 
+from typing import Any
+
 import pytest
 import torch
 from sklearn.metrics import f1_score, precision_score, recall_score
@@ -8,6 +10,8 @@ from torch import Tensor
 from sparsight.core import Codes
 from sparsight.errors import SparsightError
 from sparsight.meters.supports import Absorption, Supports
+
+NOTHING_IS_0: Any = {"zero_division": 0}
 
 
 def sparse(n: int, width: int, seed: int, rate: float = 0.3) -> Tensor:
@@ -32,7 +36,7 @@ def test_f1_is_that_of_scikit_learn(weighted: bool) -> None:
     learned[:, 2] = False
     result = meter.result()
     for name, score in (("f1", f1_score), ("precision", precision_score), ("recall", recall_score)):
-        each = [score(true[:, n], learned[:, n], sample_weight=weight, zero_division=0) for n in range(3)]
+        each = [score(true[:, n], learned[:, n], sample_weight=weight, **NOTHING_IS_0) for n in range(3)]
         assert result[name] == pytest.approx(sum(each) / 3)
         if name == "f1":
             assert meter.f1.tolist() == pytest.approx(each)

@@ -40,7 +40,8 @@ def test_everything_else_is_that_of_the_source() -> None:
     test, plain = planted.test_part(), source.test_part()
     assert test is not None and plain is not None
     assert len(test) == len(plain)
-    assert torch.equal(test.labels(), plain.labels())
+    labels, same = test.labels(), plain.labels()
+    assert labels is not None and same is not None and torch.equal(labels, same)
     assert torch.equal(test.truth(), planted.truth())
     assert not torch.equal(test.codes(torch.arange(500)).dense(), planted.codes(torch.arange(500)).dense())
 

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from sparsight.core import Codes
 from sparsight.errors import SparsightError
+from sparsight.meters.supports import Absorption
 from sparsight.sources import open_source
 from sparsight.sources.synthetic import CHILD, CORRELATION, MEMBERS, Synthetic
 from sparsight.spec import build
@@ -76,11 +78,29 @@ def test_correlated_atoms_fire_together_within_their_group() -> None:
 
 
 def test_a_child_fires_only_with_its_parent() -> None:
-    found = fires(source(firing="hierarchical", n_atoms=38))  # the last group is cut short
-    parent = found[:, np.arange(38) // MEMBERS * MEMBERS]
-    assert (found <= parent).all()
-    child = np.arange(38) % MEMBERS > 0
-    np.testing.assert_allclose((found.sum(0) / parent.sum(0))[child], CHILD, atol=0.05)
+    made = source(firing="hierarchical", n_atoms=38)  # the last group is cut short
+    found, parents = fires(made), made.parents().numpy()
+    child = parents >= 0
+    assert child.sum() == 30
+    parent = found[:, parents[child]]
+    assert (found[:, child] <= parent).all()
+    np.testing.assert_allclose(found[:, child].sum(0) / parent.sum(0), CHILD, atol=0.05)
+    assert (source().parents() == -1).all()
+
+
+def test_a_model_that_is_the_truth_absorbs_nothing() -> None:
+    made = source(firing="hierarchical", active=6.0)
+    truth = made.codes(torch.arange(2_000))
+    meter = Absorption(torch.arange(40), made.parents())
+    meter.update(truth, truth)
+    assert meter.result() == {"absorption": 0.0, "null.absorption": 0.0}
+    codes = truth.dense()
+    codes[:, 0] *= codes[:, 1] == 0  # the first parent keeps silent where its first child fires
+    meter = Absorption(torch.arange(40), made.parents())
+    meter.update(truth, Codes(codes, 40))
+    assert meter.rate[0] == 1
+    assert float(meter.rate[1:4].mean()) == pytest.approx(CHILD, abs=0.05), "and so in as many of its sisters' samples"
+    assert meter.result()["null.absorption"] == 0
 
 
 @pytest.mark.parametrize(("magnitudes", "square"), [("exponential", 2.0), ("uniform", 13 / 12), ("heavy", 4 / 3)])

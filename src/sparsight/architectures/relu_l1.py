@@ -29,9 +29,9 @@ def relu_l1(
         l1: the weight of E_b[ Σ_j |codes_bj| ‖W_dec_j‖ ] beside ½‖error‖².
         warmup: the part of training over which that weight rises from 0, lest features die at the start.
         unit_rows: decoder rows have length 1; else the penalty alone watches over them (Conerly et al. 2024).
-        auxk: the weight of both terms that bring dead features back.
+        auxk: the weight of AuxK, which brings dead features back together with the nudge; 0 leaves both out.
     """
-    revival = {"auxk": AuxK(weight=auxk), "nudge": Nudge(weight=auxk)} if auxk else {}
+    revival = {"auxk": AuxK(weight=auxk), "nudge": Nudge()} if auxk else {}
     return Architecture(
         encoder=LinearEncoder(),
         activation=ReLU(),

@@ -17,6 +17,7 @@ COLUMNS = {
     "dead": ("dead", ",.0f"),
     "silent": ("silent", ",.0f"),
     "probe_error": ("probe\nerror", ".1%"),
+    "found": ("true\nfound", ".1%"),
     "moran": ("Moran", ".2f"),
     "participation_ratio": ("part.\nratio", ".3f"),
     "seconds": ("s", ",.1f"),

@@ -30,7 +30,7 @@ class Information(Sums):
         if labels.shape != (len(codes),):
             raise SparsightError(f"{len(codes)} samples need one label each, not the shape {tuple(labels.shape)}")
         w = ones(codes, weight)
-        of_class = w * (labels.to(w.device) == torch.arange(self.n_classes, device=w.device)[:, None])
+        of_class = w * (labels.cpu() == torch.arange(self.n_classes)[:, None])
         on = codes.map(lambda values: (values != 0).double())
         fired = torch.stack([on.per_feature_sum(each) for each in of_class.to(codes.values.device)])
         self.add(fired=fired.T, of_class=of_class.sum(1))

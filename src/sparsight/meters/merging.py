@@ -3,6 +3,7 @@
 import copy
 from typing import Protocol, Self, TypeVar
 
+import torch
 from torch import Tensor
 
 from sparsight.core import Codes
@@ -69,10 +70,10 @@ class Sums:
 
 def fires(codes: Codes, features: Tensor) -> Tensor:
     """Where some features fire, [B, m], as 0 and 1 in float64; −1 stands for a feature that never does."""
-    there = (codes.dense()[:, features.clamp(min=0)] != 0) & (features >= 0)
-    return precise(there)
+    features = features.to(codes.values.device)
+    return precise((codes.dense()[:, features.clamp(min=0)] != 0) & (features >= 0)).cpu()
 
 
 def ones(codes: Codes, weight: Tensor | None) -> Tensor:
     """The weight of each sample, [B], in float64."""
-    return precise(codes.values.new_ones(len(codes)) if weight is None else weight)
+    return torch.ones(len(codes), dtype=torch.float64) if weight is None else precise(weight).cpu()

@@ -111,10 +111,10 @@ def recovery(sae: SAE, source: Source) -> list[dict[str, float]]:
     training = sae.training
     sae.eval()
     for batch in source.chunks():
-        true, found = source.codes(batch.ids), sae.transform(batch.inputs.to(sae.b_dec)).map(torch.Tensor.cpu)
+        true, found = source.codes(batch.ids), sae.transform(batch.inputs.to(sae.b_dec))
         supports.update(true, found, batch.weight)
         there.append(true.dense() != 0)
-        codes.append(found.dense()[:, feature])
+        codes.append(found.dense()[:, feature].cpu())
     sae.train(training)
     fires, size, weights = torch.cat(there).numpy(), torch.cat(codes).double().numpy(), source.weights()
     return [

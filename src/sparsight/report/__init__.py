@@ -28,6 +28,7 @@ FIGURES = {
     "l0": "L0",
     "silent": "silent features",
     "probe_error": "probe error",
+    "found": "true features found",
     "moran": "Moran's I",
     "participation_ratio": "participation ratio",
 }
@@ -104,6 +105,8 @@ def _tiles(run: Run, atlas: Atlas, compared: Mapping[str, Any]) -> str:
         ("features per sample (L0)", f"{quality['l0']:.1f}", f"of {len(atlas)}"),
         ("dead features", str(summary["dead"]), f"{quality['silent']:.0f} silent on {summary['measured_on']}"),
     ]
+    if compared["rows"][0]["found"] is not None:
+        rows.append(("true features found", f"{compared['rows'][0]['found']:.1%}", _nulls(compared, "found")))
     probe = compared["rows"][0]["probe_error"]
     if probe is not None:
         rows.append((f"probe error, {compared['labels']:,} labels", f"{probe:.1%}", _nulls(compared, "probe_error")))

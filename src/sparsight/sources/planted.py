@@ -1,5 +1,6 @@
 """Known features in real data."""
 
+import copy
 import hashlib
 import json
 import math
@@ -84,17 +85,17 @@ class Planted(Source):
     def labels(self) -> Tensor | None:
         return self.source.labels()
 
-    def take(self, ids: Tensor) -> Source:
+    def take(self, ids: Tensor) -> "Planted":
         return self._over(self.source.take(ids), self._numbers[ids])
 
-    def test_part(self) -> Source | None:
+    def test_part(self) -> "Planted | None":
         test = self.source.test_part()
         # numbers from the other end: a sample of the test part shares its luck with none that was trained on
         return None if test is None else self._over(test, -1 - torch.arange(len(test)))
 
-    def _over(self, source: Source, numbers: Tensor) -> Source:
-        part = object.__new__(Planted)
-        part.__dict__ = {**self.__dict__, "source": source, "_numbers": numbers}
+    def _over(self, source: Source, numbers: Tensor) -> "Planted":
+        part = copy.copy(self)
+        part.source, part._numbers = source, numbers
         return part
 
     def fingerprint(self) -> str:
@@ -104,7 +105,7 @@ class Planted(Source):
         return hasher.hexdigest()
 
 
-def plant(source: Source, *, n: int = 8, share: float = 0.02, size: float = 0.25, seed: int = 0) -> Source:
+def plant(source: Source, *, n: int = 8, share: float = 0.02, size: float = 0.25, seed: int = 0) -> Planted:
     """Known features in the samples of a source; see `Planted`.
 
     Raises:
