@@ -53,10 +53,11 @@ class AuxK(SampleTerm):
 
 @register("term", "nudge")
 class Nudge(StatisticTerm):
-    """Σ_j E_b[ max(−pre_bj, 0) ] over dead features that are negative in every sample, through `b_enc` alone.
+    """Σ_j E_b[ max(θ_j − pre_bj, 0) ] over dead features that fire in no sample of the batch, through `b_enc` alone.
 
-    AuxK cannot reach a feature whose pre-activation is never positive. This raises its bias until it is, somewhere,
-    and then lets go. The gradient is at most 1 per feature, whatever the deficit, and the filter is left as it is.
+    θ is where features begin to fire: 0, or the activation's threshold. AuxK cannot reach a feature whose
+    pre-activation is never positive. This raises its bias until it is above θ, somewhere, and then lets go. The
+    gradient is at most 1 per feature, whatever the deficit, and the filter is left as it is.
     """
 
     needs: frozenset[Part] = frozenset({"pre"})
@@ -70,15 +71,41 @@ class Nudge(StatisticTerm):
         return dead is None
 
     def statistic(self, step: Step, sae: SAE) -> Tensor:
-        """The mean deficit of each dead feature, and the share of samples in which it is positive, [2, dead]."""
+        """The mean deficit of each dead feature, and the share of samples in which it has none, [2, dead]."""
         if step.dead is None:
             return step.x.new_zeros(2, 0)
         assert step.pre is not None
-        pre = step.pre.detach()[:, step.dead]
+        above = (step.pre.detach() - torch.as_tensor(sae.activation.fires_above()).detach())[:, step.dead]
         bias = (sae.b_enc - sae.b_enc.detach())[step.dead]
-        return torch.stack([(-(pre + bias)).relu().mean(0), (pre > 0).to(pre.dtype).mean(0)])
+        return torch.stack([(-(above + bias)).relu().mean(0), (above > 0).to(above.dtype).mean(0)])
 
     def value(self, statistic: Tensor | None, sae: SAE) -> Tensor:
         assert statistic is not None
-        deficit, positive = statistic
-        return (deficit * (positive == 0)).sum()
+        deficit, above = statistic
+        return (deficit * (above == 0)).sum()
+
+
+@register("term", "preactivation")
+class Preactivation(SampleTerm):
+    """E_b[ Σ_j max(θ_j − pre_bj, 0) ‖W_dec_j‖ ] over dead features, with the length of the row held still.
+
+    θ is where features begin to fire. Unlike `nudge` it moves filter, bias and threshold, in every sample, until the
+    feature is dead no more (Conerly et al., Anthropic, January 2025; there over all features, with a weight of 3e-6).
+    """
+
+    needs: frozenset[Part] = frozenset({"pre", "weights"})
+    moves = ("W_enc", "b_enc")
+
+    def __init__(self, *, weight: float = 1.0, warmup: float = 0.0) -> None:
+        super().__init__()
+        self.weight, self.warmup = weight, warmup
+
+    def silent(self, dead: Tensor | None) -> bool:
+        return dead is None
+
+    def per_sample(self, step: Step, sae: SAE) -> Tensor:
+        assert step.pre is not None
+        if step.dead is None:
+            return step.x.new_zeros(len(step.x))
+        deficit = (sae.activation.fires_above() - step.pre).relu()[:, step.dead]
+        return deficit @ sae.W_dec.detach()[step.dead].norm(dim=1)
