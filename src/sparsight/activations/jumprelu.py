@@ -47,7 +47,8 @@ class JumpReLU(Activation):
         self.start, self.bandwidth = threshold, bandwidth
 
     def setup(self, sizes: Sizes) -> None:
-        self.threshold = nn.Parameter(torch.full((sizes.n_latents,), self.start))
+        self.reach = sizes.n_inputs**0.5
+        self.threshold = nn.Parameter(torch.full((sizes.n_latents,), self.start / self.reach))
         self.register_buffer("unit", torch.ones(()))
 
     def begin(self, pre: Tensor) -> None:
@@ -55,7 +56,7 @@ class JumpReLU(Activation):
         self.unit.copy_(torch.where(size > 0, size, 1.0))
 
     def fires_above(self) -> Tensor:
-        return self.unit * self.threshold
+        return self.unit * self.reach * self.threshold
 
     def fires(self, pre: Tensor) -> Tensor:
         return cast(Tensor, Heaviside.apply(pre, self.fires_above(), self.bandwidth * self.unit))

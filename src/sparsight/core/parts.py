@@ -225,8 +225,11 @@ class Activation(nn.Module, ABC):
         return 0.0
 
     def kinks(self, pre: Tensor) -> Tensor:
-        """How far each pre-activation is from where the gradient is not that of the codes, [B, F]."""
-        return pre.abs()
+        """How far each pre-activation is from where the gradient is not that of the codes, [B, F].
+
+        By default from 0, and from the next one of its sample, which may be chosen in its place.
+        """
+        return torch.minimum(pre.abs(), pre.sort(dim=1).values.diff(dim=1).amin(1, keepdim=True))
 
     def pull_back(self, codes: Codes, of_codes: Tensor) -> Tensor:
         """The closed form of the gradient, where `closed_form` says so: from dense codes to `pre`; in place at will."""

@@ -4,22 +4,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sparsight.core import Decoder, Sizes
+from sparsight.core import Decoder, Encoder, Sizes
 from sparsight.layers.linear import LinearEncoder
 
 
-class GaussianEncoder(LinearEncoder):
+class GaussianEncoder(Encoder):
     """pre = [W_enc (x − b_dec) + b_enc, V (x − b_dec) + c]: means and log-variances, [B, 2 F]."""
 
-    closed_form = False
-
     def setup(self, sizes: Sizes) -> None:
-        super().setup(sizes)
-        self.log_variance = nn.Linear(sizes.n_inputs, sizes.n_latents)
-        for parameter in self.log_variance.parameters():
-            nn.init.zeros_(parameter)
+        self.bias = nn.Parameter(torch.zeros(sizes.n_latents))
+        self.own = nn.Parameter(torch.zeros(sizes.n_latents, sizes.n_inputs))
+        self.log_variance = LinearEncoder()
+        self.log_variance.setup(sizes)
+
+    def weight(self, decoder: Decoder) -> Tensor:
+        return self.own
 
     def forward(self, x: Tensor, decoder: Decoder) -> Tensor:
-        centred = x - decoder.bias
-        mean = functional.linear(centred, self.weight(decoder), self.bias)
-        return torch.cat([mean, self.log_variance(centred)], dim=1)
+        mean = functional.linear(x - decoder.bias, self.own, self.bias)
+        return torch.cat([mean, self.log_variance(x, decoder)], dim=1)

@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from sparsight.core import SAE, StatisticTerm, Step
+from sparsight.core import SAE, Facts, StatisticTerm, Step
 from sparsight.core.parts import Part
 from sparsight.spec import register
 
@@ -20,7 +20,8 @@ class CodesLp(StatisticTerm):
 
     p falls linearly from 1, where this is the L1 norm, to `p_end`, where small codes are pushed harder than large
     ones. c makes the value that of the L1 norm at every p, so the loss has no jump and the weight one meaning
-    (Karvonen et al. 2024, who rescale their weight at each of some steps of p). Outside training p is `p_end`.
+    (Karvonen et al. 2024, who rescale their weight at each of some steps of p). Outside training p is `p_end`. The
+    slope of a power is infinite at 0: below δ = .01 (E‖x − mean‖² / D)^½ it is |codes| δ^(p − 1).
 
     Args:
         p_end: where p ends.
@@ -43,6 +44,10 @@ class CodesLp(StatisticTerm):
         super().__init__()
         self.weight, self.warmup = weight, warmup
         self.p_end, self.start, self.end = p_end, start, end
+        self.small = 0.01
+
+    def check(self, sae: SAE, facts: Facts) -> None:
+        self.small = 0.01 * ((facts.power or 1.0) / sae.sizes.n_targets) ** 0.5
 
     def p(self, progress: float) -> float:
         """The power at this point of training, 0 to 1."""
@@ -52,8 +57,7 @@ class CodesLp(StatisticTerm):
 
     def statistic(self, step: Step, sae: SAE) -> Tensor:
         sizes, p = step.codes.map(Tensor.abs), self.p(step.progress)
-        # where a code is 0 its power has an infinite slope, and none is wanted
-        powers = sizes.map(lambda v: torch.where(v > 0, v, 1.0).pow(p) * (v > 0))
+        powers = sizes.map(lambda v: v * v.clamp_min(self.small).pow(p - 1))
         return torch.stack([step.mean(sizes.per_sample_sum()), step.mean(powers.per_sample_sum())])
 
     def value(self, statistic: Tensor | None, sae: SAE) -> Tensor:
