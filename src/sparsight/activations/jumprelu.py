@@ -32,8 +32,9 @@ class JumpReLU(Activation):
     The step has the straight-through gradient of `Heaviside`, for θ and for pre alike, so that what moves a threshold
     up or down moves the bias down or up.
 
-    `unit` is the root of the mean square of the pre-activations where training starts. Bandwidth and θ are kept as
-    multiples of it, so they mean the same for data of any size; θ itself is `fires_above()`.
+    θ and ε are multiples of `unit`, the standard deviation of the pre-activations where training starts, so they mean
+    the same for data of any size. The parameter is θ / (unit √D): a step of Adam then moves θ about as far as it moves
+    the pre-activations, to which each of the D weights of a filter adds. θ itself is `fires_above()`.
 
     Args:
         threshold: where θ starts, in units.
@@ -52,8 +53,8 @@ class JumpReLU(Activation):
         self.register_buffer("unit", torch.ones(()))
 
     def begin(self, pre: Tensor) -> None:
-        size = pre.square().mean().sqrt()
-        self.unit.copy_(torch.where(size > 0, size, 1.0))
+        unit = pre.var(dim=0, correction=0).mean().sqrt()
+        self.unit.copy_(torch.where(unit > 0, unit, 1.0))
 
     def fires_above(self) -> Tensor:
         return self.unit * self.reach * self.threshold

@@ -37,7 +37,7 @@ def gated(
         activation=Gated(),
         decoder=LinearDecoder(),
         error=SquaredError(),
-        initialisation=Data(),
+        initialisation=Data(sparse=True),
         terms={"gate_l1": GateL1(weight=l1, warmup=warmup), "gate_error": GateError(), **revival},
         constraints=(UnitRows(),) if unit_rows else (),
     )

@@ -23,8 +23,8 @@ def jumprelu(
     sparsity: Annotated[float, Field(ge=0)] | None = None,
     target: Annotated[float, Field(gt=0)] | None = None,
     warmup: Annotated[float, Field(ge=0, le=1)] = 0.1,
-    threshold: Annotated[float, Field(ge=0)] = 0.5,
-    bandwidth: Annotated[float, Field(gt=0)] = 0.5,
+    threshold: Annotated[float, Field(ge=0)] = 0.1,
+    bandwidth: Annotated[float, Field(gt=0)] = 0.2,
     unit_rows: bool = True,
     auxk: Annotated[float, Field(ge=0)] = 1.0,
 ) -> Architecture:
@@ -58,7 +58,7 @@ def jumprelu(
         activation=JumpReLU(threshold=threshold, bandwidth=bandwidth),
         decoder=LinearDecoder(),
         error=SquaredError(),
-        initialisation=Data(),
+        initialisation=Data(sparse=True),
         terms={**kinds[penalty], **({"auxk": AuxK(weight=auxk), **nudge} if auxk else {})},
         constraints=(NonNegativeThresholds(), *([UnitRows()] if unit_rows else [])),
     )

@@ -42,7 +42,7 @@ def p_annealing(
         activation=ReLU(),
         decoder=LinearDecoder(),
         error=SquaredError(),
-        initialisation=Data(),
+        initialisation=Data(sparse=True),
         terms={"codes_lp": penalty, **revival},
         constraints=(UnitRows(),),
     )
