@@ -36,7 +36,7 @@ def jumprelu(
     Args:
         penalty: `step`: λ L0; `quadratic`: λ (L0 / target − 1)²; `tanh`: λ Σ_j tanh(4 codes_j ‖W_dec_j‖), with a
             pre-activation loss for dead features (Conerly et al., Anthropic, January 2025).
-        sparsity: λ; None: 1e-3, and 1 for `quadratic`.
+        sparsity: λ; None: 1e-3, and 5 for `quadratic`.
         target: how many features of a sample `quadratic` wants to fire; None: √D, and at most a quarter of them.
         warmup: the part of training over which λ rises from 0, lest features die at the start.
         threshold: where every θ starts.
@@ -46,7 +46,7 @@ def jumprelu(
     """
     if target is not None and penalty != "quadratic":
         raise SparsightError(f"the penalty {penalty!r} has no target: leave it out, or take penalty='quadratic'")
-    weight = sparsity if sparsity is not None else 1.0 if penalty == "quadratic" else 1e-3
+    weight = sparsity if sparsity is not None else 5.0 if penalty == "quadratic" else 1e-3
     kinds: dict[str, dict[str, Term]] = {
         "step": {"l0": L0(weight=weight, warmup=warmup)},
         "tanh": {"tanh": Tanh(weight=weight, warmup=warmup)},

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from sparsight.core import SAE, Facts, StatisticTerm, Step
 from sparsight.core.parts import Part
+from sparsight.errors import SparsightError
 from sparsight.spec import register
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -27,6 +28,9 @@ class CodesLp(StatisticTerm):
         p_end: where p ends.
         start: the share of training that is done where p begins to fall,
         end: and where it has arrived.
+
+    Raises:
+        SparsightError: an end that is not after the start.
     """
 
     needs: frozenset[Part] = frozenset({"codes"})
@@ -42,6 +46,8 @@ class CodesLp(StatisticTerm):
         warmup: float = 0.0,
     ) -> None:
         super().__init__()
+        if end <= start:
+            raise SparsightError(f"p falls: it cannot end at {end:g} of the training and start at {start:g}")
         self.weight, self.warmup = weight, warmup
         self.p_end, self.start, self.end = p_end, start, end
         self.small = 0.01

@@ -72,7 +72,7 @@ class L0Target(StatisticTerm):
     needs: frozenset[Part] = frozenset({"pre"})
     moves = ("W_enc", "b_enc")
 
-    def __init__(self, *, weight: float = 1.0, target: Wanted | None = None, warmup: float = 0.0) -> None:
+    def __init__(self, *, weight: float = 5.0, target: Wanted | None = None, warmup: float = 0.0) -> None:
         super().__init__()
         self.weight, self.asked, self.warmup = weight, target, warmup
         self.target, self.power = target or 1.0, 1.0

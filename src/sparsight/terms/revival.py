@@ -53,11 +53,12 @@ class AuxK(SampleTerm):
 
 @register("term", "nudge")
 class Nudge(StatisticTerm):
-    """Σ_j E_b[ max(θ_j − pre_bj, 0) ] over dead features that fire in no sample of the batch, through `b_enc` alone.
+    """Σ_j E_b[ max(θ_j − pre_bj, 0) ] over dead features that fire in no sample, through b_enc and θ alone.
 
-    θ is where features begin to fire: 0, or the activation's threshold. AuxK cannot reach a feature whose
-    pre-activation is never positive. This raises its bias until it is above θ, somewhere, and then lets go. The
-    gradient is at most 1 per feature, whatever the deficit, and the filter is left as it is.
+    θ is where a feature begins to fire: 0, or the activation's threshold. AuxK cannot reach a feature whose
+    pre-activation is never positive. This raises its bias, and lowers a threshold, until it fires somewhere in the
+    batch, and then lets go. The gradient is at most 1 per feature, whatever the deficit, and the filter is left as it
+    is.
     """
 
     needs: frozenset[Part] = frozenset({"pre"})
@@ -75,7 +76,7 @@ class Nudge(StatisticTerm):
         if step.dead is None:
             return step.x.new_zeros(2, 0)
         assert step.pre is not None
-        above = (step.pre.detach() - torch.as_tensor(sae.activation.fires_above()).detach())[:, step.dead]
+        above = (step.pre.detach() - sae.activation.fires_above())[:, step.dead]
         bias = (sae.b_enc - sae.b_enc.detach())[step.dead]
         return torch.stack([(-(above + bias)).relu().mean(0), (above > 0).to(above.dtype).mean(0)])
 
