@@ -1,5 +1,6 @@
 """Thresholds: the gradients that a step has none of, and the penalties on how many features fire."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -107,7 +108,7 @@ def test_the_price_of_a_feature_reaches_over_three_decades() -> None:
         return evaluate(job.sae, job.source)["l0"]
 
     found = [l0(weight) for weight in (1e-4, 3e-3, 1e-1)]
-    assert all(more > 2 * less for more, less in zip(found, found[1:], strict=False)), found
+    assert all(more > 2 * less for more, less in itertools.pairwise(found)), found
 
 
 @pytest.mark.parametrize("target", [2.0, 5.0])

@@ -4,8 +4,8 @@ import math
 
 import pytest
 import torch
-from toys import D, F, samples, toy_job
 from torch import Tensor
+from toys import D, F, samples, toy_job
 
 from sparsight.core import SAE, Batch, SampleTerm, Step
 from sparsight.job import Job
@@ -85,7 +85,7 @@ def test_contraction_is_the_norm_of_the_jacobian() -> None:
     _, value = forward(job, "contraction", x)
     for row in range(5):
         jacobian = torch.autograd.functional.jacobian(lambda one: sae.encode(one[None]).values[0], x[row])
-        assert float(value[row]) == pytest.approx(float(jacobian.square().sum()))
+        assert float(value[row].detach()) == pytest.approx(float(jacobian.square().sum()))
 
 
 def test_the_divergence_from_the_prior_is_that_of_torch() -> None:

@@ -16,12 +16,12 @@ from sparsight.terms.squared_error import SquaredError
 
 @register("architecture", "variational")
 def variational(*, beta: Annotated[float, Field(ge=0)] = 0.1) -> Architecture:
-    """Gaussian codes, drawn in training, and their divergence from N(0, 1) (Kingma & Welling 2014; Higgins et al. 2017).
+    """Gaussian codes, drawn in training, and their divergence from N(0, 1) (Kingma & Welling 2014).
 
     Mean and log-variance are linear in the sample; the mean is what evaluation takes.
 
     Args:
-        beta: β, the share of an input's variance that is taken for noise: directions below it are left out.
+        beta: β (Higgins et al. 2017), the share of an input's variance that is taken for noise: directions below it are left out.
     """
     return Architecture(
         encoder=GaussianEncoder(),
