@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 from toys import D, F, samples, toy_job
 
+from sparsight.activations.gated import Gated
 from sparsight.core import SAE, Batch, SampleTerm, Step
 from sparsight.job import Job
+from sparsight.layers.gaussian import GaussianEncoder
 from sparsight.spec import build
 from sparsight.terms.codes_lp import CodesLp
 
@@ -27,8 +29,9 @@ def test_the_error_of_the_gate_leaves_the_decoder_alone() -> None:
     assert isinstance(term, SampleTerm)
     x = samples()
     step = sae.run(x, x, needs=term.needs)
+    assert step.pre is not None
     value = term.per_sample(step, sae)
-    wanted = 0.5 * (step.pre.relu() @ sae.W_dec + sae.b_dec - x).square().sum(1)  # type: ignore[union-attr]
+    wanted = 0.5 * (step.pre.relu() @ sae.W_dec + sae.b_dec - x).square().sum(1)
     torch.testing.assert_close(value, wanted)
     found = torch.autograd.grad(value.sum(), [sae.W_dec, sae.W_enc, sae.b_dec, step.pre], allow_unused=True)
     of_rows, of_filters, of_b_dec, of_pre = found
@@ -41,11 +44,13 @@ def test_the_error_of_the_gate_leaves_the_decoder_alone() -> None:
 def test_a_gate_and_a_magnitude_with_one_filter() -> None:
     sae = toy_job("gated").sae
     dice = torch.Generator().manual_seed(0)
+    gate = sae.activation
+    assert isinstance(gate, Gated)
     r, b_mag = (torch.randn(F, generator=dice) for _ in range(2))
     with torch.no_grad():
         sae.b_enc.normal_(generator=dice)
-        sae.activation.r.copy_(r)
-        sae.activation.b.copy_(b_mag - r.exp() * sae.b_enc)
+        gate.r.copy_(r)
+        gate.b.copy_(b_mag - r.exp() * sae.b_enc)
     x = samples()
     filtered = (x - sae.b_dec) @ sae.W_enc.T
     published = (filtered + sae.b_enc > 0) * (r.exp() * filtered + b_mag).relu()
@@ -110,8 +115,10 @@ def batch_of(job: Job, positions: Tensor, step: int) -> Batch:
 def test_drawn_codes_have_their_mean_and_variance_and_do_not_depend_on_the_sharing() -> None:
     job = toy_job("variational")
     sae = job.sae.train()
+    encoder = sae.encoder
+    assert isinstance(encoder, GaussianEncoder)
     with torch.no_grad():
-        sae.encoder.log_variance.bias.fill_(math.log(0.25))  # type: ignore[union-attr]
+        encoder.log_variance.bias.fill_(math.log(0.25))
     x, everything = job.source.gather(torch.arange(64)), torch.arange(64)
 
     def drawn(positions: Tensor, step: int) -> Tensor:

@@ -15,6 +15,8 @@ class TopK(Activation):
         anneal: the part of the training over which it falls.
     """
 
+    selects = True
+
     def __init__(self, *, k: int | None, k_start: int | None = None, anneal: float = 0.5) -> None:
         super().__init__()
         self.asked, self.k_start, self.anneal = k, k_start, anneal
@@ -31,6 +33,9 @@ class TopK(Activation):
         if self.k_start is not None:
             left = max(0.0, 1 - progress / self.anneal)
             self.k_now = round(self.k + left * (self.k_start - self.k))
+
+    def slope(self, values: Tensor) -> Tensor:
+        return values.sign()
 
     def forward(self, pre: Tensor) -> Codes:
         values, index = pre.topk(self.k_now if self.training else self.k, dim=1, sorted=False)

@@ -21,7 +21,8 @@ def variational(*, beta: Annotated[float, Field(ge=0)] = 0.1) -> Architecture:
     Mean and log-variance are linear in the sample; the mean is what evaluation takes.
 
     Args:
-        beta: β (Higgins et al. 2017), the share of an input's variance that is taken for noise: directions below it are left out.
+        beta: β (Higgins et al. 2017), the share of an input's variance that is taken for noise: directions below it
+            are left out.
     """
     return Architecture(
         encoder=GaussianEncoder(),

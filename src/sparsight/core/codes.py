@@ -1,7 +1,8 @@
 """Codes: what a batch of samples is made of, dense or sparse, behind one face."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,6 +21,8 @@ class Codes:
     n_latents: int
     index: Tensor | None = None  # [nnz], int64
     offsets: Tensor | None = None  # [B + 1], int64
+    memo: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What is found out once about the places that are kept; codes at the same places share it."""
 
     @classmethod
     def fixed(cls, values: Tensor, index: Tensor, n_latents: int) -> "Codes":
@@ -57,7 +60,7 @@ class Codes:
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "Codes":
         """Apply an elementwise function that leaves 0 at 0."""
-        return Codes(function(self.values), self.n_latents, self.index, self.offsets)
+        return Codes(function(self.values), self.n_latents, self.index, self.offsets, self.memo)
 
     def per_feature_sum(self, weight: Tensor | None = None) -> Tensor:
         """Σ_b weight_b · codes_bj, [F]; weights are 1 where none are given."""

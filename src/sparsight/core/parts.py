@@ -182,8 +182,12 @@ class Encoder(nn.Module, ABC):
         """W_enc, [F, D]."""
 
     @abstractmethod
-    def forward(self, x: Tensor, decoder: "Decoder") -> Tensor:
-        """Pre-activations, [B, F]."""
+    def forward(self, x: Tensor, decoder: "Decoder", features: Tensor | None = None) -> Tensor:
+        """Pre-activations, [B, F]; of some features alone, [B, n]."""
+
+    def codes(self, x: Tensor, decoder: "Decoder", activation: "Activation") -> Codes:
+        """activation(pre), faster where the encoder knows a way."""
+        return activation(self(x, decoder))
 
     def pull_back(self, x: Tensor, of_pre: Tensor, decoder: "Decoder", gradients: Gradients) -> None:
         """The closed form of the gradient, where `closed_form` says that there is one: add those of the parameters."""
@@ -196,6 +200,8 @@ class Activation(nn.Module, ABC):
     bounds: ClassVar[tuple[float, float]] = (0.0, float("inf"))
     """Codes never leave this interval."""
     closed_form: bool = False
+    selects: bool = False
+    """Whether codes are ragged and each stored value depends on `pre` at its own place alone, with the `slope`."""
 
     def setup(self, sizes: Sizes) -> None:
         """Create parameters and buffers, and refuse sizes that do not fit."""
@@ -230,6 +236,10 @@ class Activation(nn.Module, ABC):
         By default from 0, and from the next one of its sample, which may be chosen in its place.
         """
         return torch.minimum(pre.abs(), pre.sort(dim=1).values.diff(dim=1).amin(1, keepdim=True))
+
+    def slope(self, values: Tensor) -> Tensor:
+        """∂codes/∂pre at the stored values, [nnz], where `selects` says so."""
+        raise NotImplementedError
 
     def pull_back(self, codes: Codes, of_codes: Tensor) -> Tensor:
         """The closed form of the gradient, where `closed_form` says so: from dense codes to `pre`; in place at will."""

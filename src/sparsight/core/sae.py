@@ -106,13 +106,13 @@ class SAE(nn.Module):
             "decoder": self.preprocess.rows_in_raw_units(self.W_dec.detach()).cpu(),
         }
 
-    def pre(self, x: Tensor) -> Tensor:
-        """Pre-activations of preprocessed samples, [B, D] to [B, F]."""
-        return self.encoder(x, self.decoder)
+    def pre(self, x: Tensor, features: Tensor | None = None) -> Tensor:
+        """Pre-activations of preprocessed samples, [B, D] to [B, F]; of some features alone, [B, n]."""
+        return self.encoder(x, self.decoder, features)
 
     def encode(self, x: Tensor) -> Codes:
         """Codes of preprocessed samples, [B, D]."""
-        return self.activation(self.pre(x))
+        return self.encoder.codes(x, self.decoder, self.activation)
 
     def decode(self, codes: Codes) -> Tensor:
         """The reconstruction in the units of the model, [B, D_out]."""
@@ -147,11 +147,10 @@ class SAE(nn.Module):
         progress: float = 1.0,
     ) -> Step:
         """One forward pass as a record; `pre` is kept only where it is needed."""
-        pre = self.pre(x)
-        codes = self.activation(pre)
+        pre = self.pre(x) if "pre" in needs else None
+        codes = self.encode(x) if pre is None else self.activation(pre)
         logits = self.decoder(codes)
-        kept = pre if "pre" in needs else None
-        return Step(x, target, codes, logits, self.finish(logits), kept, dead, weight, progress)
+        return Step(x, target, codes, logits, self.finish(logits), pre, dead, weight, progress)
 
     @property
     def closed_form(self) -> bool:

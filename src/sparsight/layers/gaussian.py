@@ -20,6 +20,7 @@ class GaussianEncoder(Encoder):
     def weight(self, decoder: Decoder) -> Tensor:
         return self.own
 
-    def forward(self, x: Tensor, decoder: Decoder) -> Tensor:
-        mean = functional.linear(x - decoder.bias, self.own, self.bias)
-        return torch.cat([mean, self.log_variance(x, decoder)], dim=1)
+    def forward(self, x: Tensor, decoder: Decoder, features: Tensor | None = None) -> Tensor:
+        weight, bias = (self.own, self.bias) if features is None else (self.own[features], self.bias[features])
+        mean = functional.linear(x - decoder.bias, weight, bias)
+        return torch.cat([mean, self.log_variance(x, decoder, features)], dim=1)

@@ -6,10 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sparsight.core import Codes, Decoder, Encoder, Gradients, Sizes
-
-SPARSE_BELOW = 1 / 16
-"""The share of stored codes below which summing the rows that fire is faster than a dense product."""
+from sparsight.core import Activation, Codes, Decoder, Encoder, Gradients, Sizes
+from sparsight.kernels import sparse
 
 
 class CentredLinear(torch.autograd.Function):
@@ -58,13 +56,21 @@ class LinearEncoder(Encoder):
     def weight(self, decoder: Decoder) -> Tensor:
         return decoder.weight if self.own is None else self.own
 
-    def forward(self, x: Tensor, decoder: Decoder) -> Tensor:
-        weight = self.weight(decoder)
+    def forward(self, x: Tensor, decoder: Decoder, features: Tensor | None = None) -> Tensor:
+        weight, bias = self.weight(decoder), self.bias
+        if features is not None:
+            weight, bias = weight[features], bias[features]
         if not self.centre:
-            return functional.linear(x, weight, self.bias)
+            return functional.linear(x, weight, bias)
         if not torch.is_grad_enabled():
-            return CentredLinear.value(x, weight, self.bias, decoder.bias)
-        return cast(Tensor, CentredLinear.apply(x, weight, self.bias, decoder.bias))
+            return CentredLinear.value(x, weight, bias, decoder.bias)
+        return cast(Tensor, CentredLinear.apply(x, weight, bias, decoder.bias))
+
+    def codes(self, x: Tensor, decoder: Decoder, activation: Activation) -> Codes:
+        if not (activation.selects and torch.is_grad_enabled()):
+            return super().codes(x, decoder, activation)
+        centre = decoder.bias if self.centre else None
+        return sparse.encode(x, self.weight(decoder), self.bias, centre, activation)
 
     def pull_back(self, x: Tensor, of_pre: Tensor, decoder: Decoder, gradients: Gradients) -> None:
         of_bias = of_pre.sum(0)
@@ -85,13 +91,9 @@ class LinearDecoder(Decoder):
         self.bias = nn.Parameter(torch.zeros(sizes.n_targets))
 
     def forward(self, codes: Codes) -> Tensor:
-        if codes.is_dense or codes.values.numel() > SPARSE_BELOW * len(codes) * codes.n_latents:
-            return torch.addmm(self.bias, codes.dense(), self.weight)
-        values, index, offsets = codes.sparse()
-        rows = functional.embedding_bag(
-            index, self.weight, offsets, mode="sum", per_sample_weights=values, include_last_offset=True
-        )
-        return cast(Tensor, rows) + self.bias
+        if sparse.is_sparse(codes):
+            return sparse.decode(codes, self.weight, self.bias)
+        return torch.addmm(self.bias, codes.dense(), self.weight)
 
     def pull_back(self, codes: Codes, of_logits: Tensor, gradients: Gradients) -> Tensor:
         gradients.add("b_dec", of_logits.sum(0))

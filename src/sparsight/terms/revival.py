@@ -23,7 +23,7 @@ class AuxK(SampleTerm):
         SparsightError: an output other than the identity, where rows do not add up to the reconstruction.
     """
 
-    needs: frozenset[Part] = frozenset({"recon", "pre", "weights"})
+    needs: frozenset[Part] = frozenset({"recon", "weights"})
     moves = ("W_enc", "b_enc", "W_dec")
 
     def __init__(self, *, weight: float = 1.0, k: int | None = None, warmup: float = 0.0) -> None:
@@ -38,17 +38,22 @@ class AuxK(SampleTerm):
         return dead is None
 
     def per_sample(self, step: Step, sae: SAE) -> Tensor:
-        assert step.pre is not None
         if step.dead is None:
             return step.x.new_zeros(len(step.x))
         dead = step.dead.nonzero().squeeze(1)
-        codes = step.pre[:, dead].relu()
+        codes = sae.pre(step.x, dead).relu()
         k = self.k or max(1, sae.n_inputs // 2)
         if len(dead) > k:
             top = codes.topk(k, dim=1)
             codes = codes.new_zeros(codes.shape).scatter(1, top.indices, top.values)
         left = (step.target - step.recon).detach()
         return 0.5 * (codes @ sae.W_dec[dead] - left).square().sum(1)
+
+
+def threshold(sae: SAE, features: Tensor) -> Tensor | float:
+    """Where some features begin to fire, one number or [n]."""
+    above = sae.activation.fires_above()
+    return above[features] if isinstance(above, Tensor) else above
 
 
 @register("term", "nudge")
@@ -61,7 +66,7 @@ class Nudge(StatisticTerm):
     is.
     """
 
-    needs: frozenset[Part] = frozenset({"pre"})
+    needs: frozenset[Part] = frozenset({"codes"})
     moves = ("b_enc",)
 
     def __init__(self, *, weight: float = 1.0, warmup: float = 0.0) -> None:
@@ -75,10 +80,12 @@ class Nudge(StatisticTerm):
         """The mean deficit of each dead feature, and the share of samples in which it has none, [2, dead]."""
         if step.dead is None:
             return step.x.new_zeros(2, 0)
-        assert step.pre is not None
-        above = (step.pre.detach() - sae.activation.fires_above())[:, step.dead]
-        bias = (sae.b_enc - sae.b_enc.detach())[step.dead]
-        return torch.stack([(-(above + bias)).relu().mean(0), (above > 0).to(above.dtype).mean(0)])
+        dead = step.dead.nonzero().squeeze(1)
+        with torch.no_grad():
+            pre = sae.pre(step.x, dead)
+        above = pre - threshold(sae, dead)
+        bias = (sae.b_enc - sae.b_enc.detach())[dead]
+        return torch.stack([(-(above + bias)).relu().mean(0), (above > 0).to(pre.dtype).mean(0)])
 
     def value(self, statistic: Tensor | None, sae: SAE) -> Tensor:
         assert statistic is not None
@@ -94,7 +101,7 @@ class Preactivation(SampleTerm):
     feature is dead no more (Conerly et al., Anthropic, January 2025; there over all features, with a weight of 3e-6).
     """
 
-    needs: frozenset[Part] = frozenset({"pre", "weights"})
+    needs: frozenset[Part] = frozenset({"weights"})
     moves = ("W_enc", "b_enc")
 
     def __init__(self, *, weight: float = 1.0, warmup: float = 0.0) -> None:
@@ -105,8 +112,8 @@ class Preactivation(SampleTerm):
         return dead is None
 
     def per_sample(self, step: Step, sae: SAE) -> Tensor:
-        assert step.pre is not None
         if step.dead is None:
             return step.x.new_zeros(len(step.x))
-        deficit = (sae.activation.fires_above() - step.pre).relu()[:, step.dead]
-        return deficit @ sae.W_dec.detach()[step.dead].norm(dim=1)
+        dead = step.dead.nonzero().squeeze(1)
+        deficit = (threshold(sae, dead) - sae.pre(step.x, dead)).relu()
+        return deficit @ sae.W_dec.detach()[dead].norm(dim=1)

@@ -1,0 +1,1 @@
+"""Products with codes of which few are kept."""
