@@ -29,6 +29,8 @@ from sparsight.spec import build, describe, explain
 from sparsight.trainer import Trainer
 
 _INITIAL = 6
+_BEGIN = 1024
+"""Samples whose pre-activations the activation is told of."""
 
 
 def _named(spec: Any) -> Any:
@@ -169,9 +171,12 @@ def prepare(recipe: Recipe, source: Source | None = None, *, device: str = "cpu"
             f"the output {sae.output!r} stays in [0, 1], and the data go from {facts.low:.4g} to {facts.high:.4g}: "
             "scale them, or set output=identity"
         )
-    architecture.initialisation(sae, sampler(training, sae, recipe.seed), facts, recipe.seed)
+    sample = sampler(training, sae, recipe.seed)
+    architecture.initialisation(sae, sample, facts, recipe.seed)
     for constraint in architecture.constraints:
         constraint.after_step(sae)
+    with torch.no_grad():
+        sae.activation.begin(sae.pre(sample(_BEGIN)))
     sae.to(device)
     trainer = Trainer(
         sae,

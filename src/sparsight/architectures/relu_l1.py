@@ -37,7 +37,7 @@ def relu_l1(
         activation=ReLU(),
         decoder=LinearDecoder(),
         error=SquaredError(),
-        initialisation=Data(),
+        initialisation=Data(sparse=True),
         terms={"codes_l1": CodesL1(weight=l1, warmup=warmup), **revival},
         constraints=(UnitRows(),) if unit_rows else (),
     )

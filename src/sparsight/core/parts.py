@@ -222,6 +222,9 @@ class Activation(nn.Module, ABC):
     def setup(self, sizes: Sizes) -> None:
         """Create parameters and buffers, and refuse sizes that do not fit."""
 
+    def begin(self, pre: Tensor) -> None:
+        """Told once, where training starts, of the pre-activations of some samples, [n, F]: for what has their unit."""
+
     def advance(self, progress: float, batch: Batch, seed: int) -> None:
         """Told before every forward pass in training which samples come and how much is done, 0 to 1.
 
@@ -244,6 +247,21 @@ class Activation(nn.Module, ABC):
     @abstractmethod
     def forward(self, pre: Tensor) -> Codes:
         """[B, F] to codes."""
+
+    def fires(self, pre: Tensor) -> Tensor | None:
+        """1 where a feature fires, else 0, [B, F], with a straight-through gradient; None: it has none."""
+        return None
+
+    def fires_above(self) -> Tensor | float:
+        """The pre-activation that a feature must exceed to fire, one number or [F]."""
+        return 0.0
+
+    def kinks(self, pre: Tensor) -> Tensor:
+        """How far each pre-activation is from where the gradient is not that of the codes, [B, F].
+
+        By default from 0, and from the next one of its sample, which may be chosen in its place.
+        """
+        return torch.minimum(pre.abs(), pre.sort(dim=1).values.diff(dim=1).amin(1, keepdim=True))
 
     def slope(self, values: Tensor) -> Tensor:
         """∂codes/∂pre at the stored values, [nnz], where `selects` says so."""

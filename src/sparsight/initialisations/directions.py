@@ -10,6 +10,7 @@ from sparsight.core import SAE, Facts, Initialisation, generator
 from sparsight.spec import register
 
 _PURPOSE = 5
+_SAMPLES = 1024
 
 
 @torch.no_grad()
@@ -44,10 +45,16 @@ class Data(Initialisation):
 
     Every feature starts where the data are, so none is dead from the start. Where there are fewer different
     samples than features, the rest start in random directions.
+
+    Args:
+        norm: the length of the rows.
+        sparse: b_enc is such that every feature is positive equally often, and √D of them, but at most a quarter, in a
+            sample (Conerly et al., Anthropic, January 2025). Where all that are positive fire, the others would add up
+            to a reconstruction that is many times too large, and the features would be lost in its unlearning.
     """
 
-    def __init__(self, *, norm: float = 1.0) -> None:
-        self.norm = norm
+    def __init__(self, *, norm: float = 1.0, sparse: bool = False) -> None:
+        self.norm, self.sparse = norm, sparse
 
     def __call__(self, sae: SAE, sample: Callable[[int], Tensor], facts: Facts, seed: int) -> None:
         rows = random_rows(sae, seed)
@@ -55,3 +62,8 @@ class Data(Initialisation):
         found = found[found.norm(dim=1) > 1e-6 * facts.power**0.5]
         rows[: len(found)] = found
         start(sae, rows, facts, self.norm)
+        if self.sparse:
+            with torch.no_grad():
+                pre = sae.pre(sample(_SAMPLES))
+                share = min(sae.n_inputs**0.5 / sae.n_latents, 0.25)
+                sae.b_enc.sub_(pre.topk(max(1, round(share * len(pre))), dim=0).values[-1])

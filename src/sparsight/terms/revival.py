@@ -50,15 +50,21 @@ class AuxK(SampleTerm):
         return 0.5 * (codes @ sae.W_dec[dead] - left).square().sum(1)
 
 
+def threshold(sae: SAE, features: Tensor) -> Tensor | float:
+    """Where some features begin to fire, one number or [n]."""
+    above = sae.activation.fires_above()
+    return above[features] if isinstance(above, Tensor) else above
+
+
 @register("term", "nudge")
 class Nudge(StatisticTerm):
-    """Σ_j E_b[ max(m_b − pre_bj, 0) ] over dead features that beat m_b in no sample, through `b_enc` alone.
+    """Σ_j E_b[ max(m_bj − pre_bj, 0) ] over dead features that beat m in no sample, through b_enc and θ alone.
 
-    m_b is the smallest code that sample b keeps, where codes are kept by their size; 0 elsewhere. AuxK cannot reach a
-    feature whose pre-activation is never positive, and gives one that always loses to others a filter that explains
-    what is left over, not one that wins. This raises the bias until the feature fires somewhere, so that the error
-    reaches it, and then lets go. The gradient is at most 1 per feature, whatever the deficit, and the filter is left
-    as it is.
+    m_bj = max(θ_j, the smallest code that sample b keeps where codes are kept by their size), with θ_j where a feature
+    begins to fire: 0, or the activation's threshold. AuxK cannot reach a feature whose pre-activation is never
+    positive, and gives one that always loses to others a filter that explains what is left over, not one that wins.
+    This raises its bias, and lowers a threshold, until it fires somewhere, so that the error reaches it, and then lets
+    go. The gradient is at most 1 per feature, whatever the deficit, and the filter is left as it is.
     """
 
     needs: frozenset[Part] = frozenset({"codes"})
@@ -77,7 +83,8 @@ class Nudge(StatisticTerm):
             return step.x.new_zeros(2, 0)
         dead = step.dead.nonzero().squeeze(1)
         with torch.no_grad():
-            over = sae.pre(step.x, dead) - step.codes.least()[:, None]
+            pre = sae.pre(step.x, dead)
+        over = pre - torch.maximum(step.codes.least()[:, None], pre.new_tensor(0.0) + threshold(sae, dead))
         bias = (sae.b_enc - sae.b_enc.detach())[dead]
         return torch.stack([(-(over + bias)).relu().mean(0), (over > 0).to(over.dtype).mean(0)])
 
@@ -85,3 +92,29 @@ class Nudge(StatisticTerm):
         assert statistic is not None
         deficit, wins = statistic
         return (deficit * (wins == 0)).sum()
+
+
+@register("term", "preactivation")
+class Preactivation(SampleTerm):
+    """E_b[ Σ_j max(θ_j − pre_bj, 0) ‖W_dec_j‖ ] over dead features, with the length of the row held still.
+
+    θ is where features begin to fire. Unlike `nudge` it moves filter, bias and threshold, in every sample, until the
+    feature is dead no more (Conerly et al., Anthropic, January 2025; there over all features, with a weight of 3e-6).
+    """
+
+    needs: frozenset[Part] = frozenset({"weights"})
+    moves = ("W_enc", "b_enc")
+
+    def __init__(self, *, weight: float = 1.0, warmup: float = 0.0) -> None:
+        super().__init__()
+        self.weight, self.warmup = weight, warmup
+
+    def silent(self, dead: Tensor | None) -> bool:
+        return dead is None
+
+    def per_sample(self, step: Step, sae: SAE) -> Tensor:
+        if step.dead is None:
+            return step.x.new_zeros(len(step.x))
+        dead = step.dead.nonzero().squeeze(1)
+        deficit = (threshold(sae, dead) - sae.pre(step.x, dead)).relu()
+        return deficit @ sae.W_dec.detach()[dead].norm(dim=1)

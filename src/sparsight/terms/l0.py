@@ -1,0 +1,120 @@
+"""How many features fire."""
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from sparsight.core import SAE, Facts, SampleTerm, StatisticTerm, Step
+from sparsight.core.parts import Part
+from sparsight.errors import SparsightError
+from sparsight.spec import register
+
+Wanted = Annotated[float, Field(gt=0)]
+
+
+def check_fires(name: str, sae: SAE) -> None:
+    """Refuse an activation of which the number of features that fire has no gradient."""
+    if sae.activation.fires(sae.b_enc[None]) is None:
+        raise SparsightError(
+            f"{name} needs thresholds that can be learnt, and {sae.architecture['name']} has none: "
+            "use jumprelu, or codes_l1 in its place"
+        )
+
+
+def l0(step: Step, sae: SAE) -> Tensor:
+    """How many features fire in each sample, [B], with its straight-through gradient."""
+    assert step.pre is not None
+    fires = sae.activation.fires(step.pre)
+    assert fires is not None
+    return fires.sum(1)
+
+
+@register("term", "l0")
+class L0(SampleTerm):
+    """E‖x − mean‖² E_b[ Σ_j 1[codes_bj > 0] ]: what a feature costs where it fires, as a share of the variance.
+
+    A feature is worth a weight of λ where it takes more than 2 λ of the variance off the error. Published beside
+    ‖error‖² and without the variance, where the same weight is 2 λ E‖x − mean‖² (Rajamanoharan et al. 2024).
+
+    Raises:
+        SparsightError: an activation without thresholds that can be learnt.
+    """
+
+    needs: frozenset[Part] = frozenset({"pre"})
+    moves = ("W_enc", "b_enc")
+
+    def __init__(self, *, weight: float = 1e-3, warmup: float = 0.0) -> None:
+        super().__init__()
+        self.weight, self.warmup = weight, warmup
+        self.power = 1.0
+
+    def check(self, sae: SAE, facts: Facts) -> None:
+        check_fires("l0", sae)
+        self.power = facts.power
+
+    def per_sample(self, step: Step, sae: SAE) -> Tensor:
+        return self.power * l0(step, sae)
+
+
+@register("term", "l0_target")
+class L0Target(StatisticTerm):
+    """E‖x − mean‖² (L0 / target − 1)², with L0 the mean number of features that fire (Rajamanoharan et al. 2024).
+
+    Args:
+        target: of L0; None: √D, and at most a quarter of the features.
+
+    Raises:
+        SparsightError: an activation without thresholds that can be learnt, or a target above the number of features.
+    """
+
+    needs: frozenset[Part] = frozenset({"pre"})
+    moves = ("W_enc", "b_enc")
+
+    def __init__(self, *, weight: float = 5.0, target: Wanted | None = None, warmup: float = 0.0) -> None:
+        super().__init__()
+        self.weight, self.asked, self.warmup = weight, target, warmup
+        self.target, self.power = target or 1.0, 1.0
+
+    def check(self, sae: SAE, facts: Facts) -> None:
+        check_fires("l0_target", sae)
+        self.target = self.asked or max(1.0, min(sae.n_inputs**0.5, sae.n_latents / 4))
+        if self.target > sae.n_latents:
+            raise SparsightError(
+                f"the target is {self.target:g} features and there are only {sae.n_latents}: ask for fewer"
+            )
+        self.power = facts.power
+
+    def statistic(self, step: Step, sae: SAE) -> Tensor:
+        return step.mean(l0(step, sae))
+
+    def value(self, statistic: Tensor | None, sae: SAE) -> Tensor:
+        assert statistic is not None
+        return self.power * (statistic / self.target - 1).square()
+
+
+@register("term", "tanh")
+class Tanh(SampleTerm):
+    """E‖x − mean‖² E_b[ Σ_j tanh(c |codes_bj| ‖W_dec_j‖ / s) ], with s² = E‖x − mean‖² / D: a soft count of features.
+
+    Published for data with s = 1, beside ‖error‖² and without the variance (Conerly et al., Anthropic, January 2025):
+    the same weight is there 2 D times as large.
+    """
+
+    needs: frozenset[Part] = frozenset({"codes", "weights"})
+    moves = ("W_enc", "b_enc")
+
+    def __init__(self, *, weight: float = 1e-3, c: Annotated[float, Field(gt=0)] = 4.0, warmup: float = 0.0) -> None:
+        super().__init__()
+        self.weight, self.c, self.warmup = weight, c, warmup
+        self.power = 1.0
+
+    def check(self, sae: SAE, facts: Facts) -> None:
+        self.power = facts.power or 1.0
+
+    def per_sample(self, step: Step, sae: SAE) -> Tensor:
+        codes = step.codes.dense()
+        codes = codes if sae.activation.bounds[0] >= 0 else codes.abs()  # |0| would have no slope behind a threshold
+        scale = self.c * (sae.sizes.n_targets / self.power) ** 0.5
+        return self.power * torch.tanh(scale * codes * sae.W_dec.norm(dim=1)).sum(1)
