@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 from toys import F, dictionary, samples, toy_job, toy_source
 
 from sparsight.core import SAE, Batch, Chain, Logged, Preprocess, SampleTerm, Schema, StatisticTerm, Term
+from sparsight.distributed import World
 from sparsight.errors import SparsightError
 from sparsight.job import Job, digest
 from sparsight.meters.quality import evaluate
@@ -190,7 +191,10 @@ def test_two_processes_agree_with_one(tmp_path: Path) -> None:
 
 def smooth_samples(job: Job, x: Tensor) -> Tensor:
     """The samples that are not at a kink."""
-    return x[(job.sae.activation.kinks(job.sae.pre(x).detach()) > 3e-3).all(1)]
+    activation, pre = job.sae.activation, job.sae.pre(x).detach()
+    if activation.joint:  # what is kept of the batch is held still
+        activation.cut = activation.common_cut(lambda: iter([pre]), len(pre), World())
+    return x[(activation.kinks(pre) > 3e-3).all(1)]
 
 
 def term_setting(name: str) -> tuple[Job, Tensor, Tensor]:

@@ -211,24 +211,6 @@ def test_dead_is_idle_for_more_samples_than_allowed_and_a_zero_does_not_count() 
     assert job.trainer.dead[:5].all()
 
 
-def test_the_nudge_brings_features_back_to_where_auxk_can_work_and_lets_go() -> None:
-    """A deficit of 5 at a learning rate of .02 takes 250 steps of Adam; 300 are given."""
-
-    def far(auxk: float) -> torch.Tensor:
-        train = {"epochs": 37.5, "dead_after": 128, "lr": 2e-2, "decay": 0.0}
-        job = toy_job({"name": "topk", "k": 4, "auxk": auxk}, train=train)
-        with torch.no_grad():
-            job.sae.b_enc[: F // 2] = -5.0
-        job.trainer.fit(job.source)
-        assert job.trainer.number == 300
-        return job.sae.pre(samples()).detach()[:, : F // 2].amax(0)
-
-    assert (far(0.0) < -3).all()
-    back = far(1.0)
-    assert (back > -0.1).all(), "where one is positive it is let go, and may fall back by a step or two"
-    assert (back > 0).sum() >= F // 4
-
-
 def test_a_non_finite_loss_stops_before_the_weights_change_and_names_the_term() -> None:
     job = toy_job("topk")
     batches = job.source.batches(64, 0)

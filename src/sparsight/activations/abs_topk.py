@@ -31,6 +31,9 @@ class AbsTopK(Activation):
     def kinks(self, pre: Tensor) -> Tensor:
         return pre.abs().sort(dim=1).values.diff(dim=1).amin(1, keepdim=True).expand_as(pre)
 
+    def bar(self, codes: Codes, features: Tensor) -> Tensor:
+        return codes.least()[:, None]
+
     def forward(self, pre: Tensor) -> Codes:
         index = pre.abs().topk(self.k, dim=1, sorted=False).indices
         return Codes.fixed(pre.gather(1, index), index, pre.shape[1])

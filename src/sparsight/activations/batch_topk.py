@@ -58,6 +58,9 @@ class BatchTopK(Activation):
     def kinks(self, pre: Tensor) -> Tensor:
         return (pre - (0.0 if self.cut is None else self.cut)).abs()
 
+    def bar(self, codes: Codes, features: Tensor) -> Tensor:
+        return codes.least()[:, None]
+
     def forward(self, pre: Tensor) -> Codes:
         if self.training:
             cut = self.cut if self.cut is not None else self.common_cut(lambda: iter([pre]), len(pre), World())

@@ -36,6 +36,10 @@ class GroupMax(Activation):
     def slope(self, values: Tensor) -> Tensor:
         return values.sign()
 
+    def bar(self, codes: Codes, features: Tensor) -> Tensor:
+        of_groups = codes.values.view(len(codes), self.k)
+        return of_groups[:, features // (codes.n_latents // self.k)]
+
     def forward(self, pre: Tensor) -> Codes:
         values, place = pre.unflatten(1, (self.k, -1)).max(2)  # [B, k]
         first = torch.arange(0, pre.shape[1], pre.shape[1] // self.k, device=pre.device)

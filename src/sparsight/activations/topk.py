@@ -49,6 +49,9 @@ class TopK(Activation):
     def slope(self, values: Tensor) -> Tensor:
         return values.sign()
 
+    def bar(self, codes: Codes, features: Tensor) -> Tensor:
+        return codes.least()[:, None]
+
     def forward(self, pre: Tensor) -> Codes:
         values, index = pre.topk(self.k_now if self.training else self.k_eval or self.k, dim=1, sorted=False)
         return Codes.fixed(values.relu(), index, pre.shape[1])

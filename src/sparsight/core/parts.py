@@ -256,6 +256,11 @@ class Activation(nn.Module, ABC):
         """The pre-activation that a feature must exceed to fire, one number or [F]."""
         return 0.0
 
+    def bar(self, codes: Codes, features: Tensor) -> Tensor:
+        """What pre-activations of some features must exceed to fire where these codes do, [B, n] or what spreads to it."""
+        above = self.fires_above()
+        return above[features] if isinstance(above, Tensor) else codes.values.new_tensor(above)
+
     def kinks(self, pre: Tensor) -> Tensor:
         """How far each pre-activation is from where the gradient is not that of the codes, [B, F].
 

@@ -50,21 +50,15 @@ class AuxK(SampleTerm):
         return 0.5 * (codes @ sae.W_dec[dead] - left).square().sum(1)
 
 
-def threshold(sae: SAE, features: Tensor) -> Tensor | float:
-    """Where some features begin to fire, one number or [n]."""
-    above = sae.activation.fires_above()
-    return above[features] if isinstance(above, Tensor) else above
-
-
 @register("term", "nudge")
 class Nudge(StatisticTerm):
     """Σ_j E_b[ max(m_bj − pre_bj, 0) ] over dead features that beat m in no sample, through b_enc and θ alone.
 
-    m_bj = max(θ_j, the smallest code that sample b keeps where codes are kept by their size), with θ_j where a feature
-    begins to fire: 0, or the activation's threshold. AuxK cannot reach a feature whose pre-activation is never
-    positive, and gives one that always loses to others a filter that explains what is left over, not one that wins.
-    This raises its bias, and lowers a threshold, until it fires somewhere, so that the error reaches it, and then lets
-    go. The gradient is at most 1 per feature, whatever the deficit, and the filter is left as it is.
+    m_bj is what feature j must exceed to fire in sample b: 0, the threshold θ_j, or the smallest code that the sample
+    keeps where codes are kept by their size. AuxK cannot reach a feature whose pre-activation is never positive, and
+    gives one that always loses to others a filter that explains what is left over, not one that wins. This raises its
+    bias, and lowers a threshold, until it fires somewhere, so that the error reaches it, and then lets go. The gradient
+    is at most 1 per feature, whatever the deficit, and the filter is left as it is.
     """
 
     needs: frozenset[Part] = frozenset({"codes"})
@@ -84,7 +78,7 @@ class Nudge(StatisticTerm):
         dead = step.dead.nonzero().squeeze(1)
         with torch.no_grad():
             pre = sae.pre(step.x, dead)
-        over = pre - torch.maximum(step.codes.least()[:, None], pre.new_tensor(0.0) + threshold(sae, dead))
+        over = pre - sae.activation.bar(step.codes, dead)
         bias = (sae.b_enc - sae.b_enc.detach())[dead]
         return torch.stack([(-(over + bias)).relu().mean(0), (over > 0).to(over.dtype).mean(0)])
 
@@ -102,7 +96,7 @@ class Preactivation(SampleTerm):
     feature is dead no more (Conerly et al., Anthropic, January 2025; there over all features, with a weight of 3e-6).
     """
 
-    needs: frozenset[Part] = frozenset({"weights"})
+    needs: frozenset[Part] = frozenset({"codes", "weights"})
     moves = ("W_enc", "b_enc")
 
     def __init__(self, *, weight: float = 1.0, warmup: float = 0.0) -> None:
@@ -116,5 +110,5 @@ class Preactivation(SampleTerm):
         if step.dead is None:
             return step.x.new_zeros(len(step.x))
         dead = step.dead.nonzero().squeeze(1)
-        deficit = (threshold(sae, dead) - sae.pre(step.x, dead)).relu()
+        deficit = (sae.activation.bar(step.codes, dead) - sae.pre(step.x, dead)).relu()
         return deficit @ sae.W_dec.detach()[dead].norm(dim=1)
