@@ -257,7 +257,7 @@ class Activation(nn.Module, ABC):
         return 0.0
 
     def bar(self, codes: Codes, features: Tensor) -> Tensor:
-        """What pre-activations of some features must exceed to fire where these codes do, [B, n] or what spreads to it."""
+        """What pre-activations of some features must exceed to fire beside these codes; it broadcasts to [B, n]."""
         above = self.fires_above()
         return above[features] if isinstance(above, Tensor) else codes.values.new_tensor(above)
 
