@@ -101,7 +101,7 @@ class Preactivation(SampleTerm):
     feature is dead no more (Conerly et al., Anthropic, January 2025; there over all features, with a weight of 3e-6).
     """
 
-    needs: frozenset[Part] = frozenset({"weights"})
+    needs: frozenset[Part] = frozenset({"codes", "weights"})
     moves = ("W_enc", "b_enc")
 
     def __init__(self, *, weight: float = 1.0, warmup: float = 0.0) -> None:
