@@ -103,7 +103,7 @@ def test_thresholds_stay_above_zero_and_mean_the_same_for_data_of_any_size() -> 
 
 def test_the_price_of_a_feature_reaches_over_three_decades() -> None:
     def l0(weight: float) -> float:
-        job = toy_job({"name": "jumprelu", "sparsity": weight}, train={"epochs": 30.0})
+        job = toy_job({"name": "jumprelu", "sparsity": weight}, train={"epochs": 20.0})
         job.trainer.fit(job.source)
         return evaluate(job.sae, job.source)["l0"]
 
@@ -113,7 +113,7 @@ def test_the_price_of_a_feature_reaches_over_three_decades() -> None:
 
 @pytest.mark.parametrize("target", [2.0, 5.0])
 def test_the_quadratic_penalty_reaches_its_target(target: float) -> None:
-    job = toy_job({"name": "jumprelu", "penalty": "quadratic", "target": target}, train={"epochs": 30.0})
+    job = toy_job({"name": "jumprelu", "penalty": "quadratic", "target": target}, train={"epochs": 20.0})
     job.trainer.fit(job.source)
     assert evaluate(job.sae, job.source)["l0"] == pytest.approx(target, rel=0.05)
 
