@@ -13,6 +13,7 @@ from torch import Tensor
 from toys import F, dictionary, samples, toy_job, toy_source
 
 from sparsight.core import SAE, Batch, Chain, Logged, Preprocess, SampleTerm, Schema, StatisticTerm, Term
+from sparsight.distributed import World
 from sparsight.errors import SparsightError
 from sparsight.job import Job, digest
 from sparsight.meters.quality import evaluate
@@ -57,12 +58,16 @@ def test_every_parameter_is_moved(name: str) -> None:
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_evaluation_is_per_sample(name: str) -> None:
-    sae = toy_job(name).sae.double().eval()
+    job = toy_job(name)
+    job.sae.double()
     x = samples(8).double()
-    codes, recon = sae.encode(x).dense(), sae(x)
-    for row in range(8):
-        torch.testing.assert_close(sae.encode(x[row : row + 1]).dense()[0], codes[row])
-        torch.testing.assert_close(sae(x[row : row + 1])[0], recon[row])
+    for _ in range(2):  # before training, and with what it learns
+        sae = job.sae.eval()
+        codes, recon = sae.encode(x).dense(), sae(x)
+        for row in range(8):
+            torch.testing.assert_close(sae.encode(x[row : row + 1]).dense()[0], codes[row])
+            torch.testing.assert_close(sae(x[row : row + 1])[0], recon[row])
+        job.trainer.step(next(job.source.batches(64, 0)))
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -187,10 +192,11 @@ def test_two_processes_agree_with_one(tmp_path: Path) -> None:
 
 
 def smooth_samples(job: Job, x: Tensor) -> Tensor:
-    """The samples that are not at a kink: no pre-activation is near 0, or near one that would change the choice."""
-    pre = job.sae.pre(x).detach()
-    gaps = pre.sort(dim=1).values.diff(dim=1)
-    return x[(pre.abs() > 1e-3).all(1) & (gaps > 1e-3).all(1)]
+    """The samples that are not at a kink. What is kept of them is cut where all samples together would be."""
+    activation, pre = job.sae.activation, job.sae.pre(x).detach()
+    if activation.joint:
+        activation.cut = activation.common_cut(lambda: iter([pre]), len(pre), World())
+    return x[(activation.kinks(pre) > 1e-3).all(1)]
 
 
 def term_setting(name: str) -> tuple[Job, Tensor, Tensor]:

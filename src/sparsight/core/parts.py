@@ -217,7 +217,7 @@ class Activation(nn.Module, ABC):
     joint: bool = False
     """Whether in training a sample's codes depend on the other samples of its batch."""
     cut: Any = None
-    """What `common_cut` found for a batch of which a forward pass sees a part; None: it sees all of it."""
+    """What `common_cut` found, during a step whose forward passes see a part of the batch; None: they see all of it."""
 
     def setup(self, sizes: Sizes) -> None:
         """Create parameters and buffers, and refuse sizes that do not fit."""
@@ -244,6 +244,13 @@ class Activation(nn.Module, ABC):
     @abstractmethod
     def forward(self, pre: Tensor) -> Codes:
         """[B, F] to codes."""
+
+    def kinks(self, pre: Tensor) -> Tensor:
+        """How far each pre-activation is from where the gradient is not that of the codes, [B, F].
+
+        By default from 0, and from the next one of its sample, which may be chosen in its place.
+        """
+        return torch.minimum(pre.abs(), pre.sort(dim=1).values.diff(dim=1).amin(1, keepdim=True))
 
     def slope(self, values: Tensor) -> Tensor:
         """∂codes/∂pre at the stored values, [nnz], where `selects` says so."""
