@@ -60,12 +60,16 @@ def test_every_parameter_is_moved(name: str) -> None:
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_evaluation_is_per_sample(name: str) -> None:
-    sae = toy_job(name).sae.double().eval()
+    job = toy_job(name)
+    job.sae.double()
     x = samples(8).double()
-    codes, recon = sae.encode(x).dense(), sae(x)
-    for row in range(8):
-        torch.testing.assert_close(sae.encode(x[row : row + 1]).dense()[0], codes[row])
-        torch.testing.assert_close(sae(x[row : row + 1])[0], recon[row])
+    for _ in range(2):  # before training, and with what it learns
+        sae = job.sae.eval()
+        codes, recon = sae.encode(x).dense(), sae(x)
+        for row in range(8):
+            torch.testing.assert_close(sae.encode(x[row : row + 1]).dense()[0], codes[row])
+            torch.testing.assert_close(sae(x[row : row + 1])[0], recon[row])
+        job.trainer.step(next(job.source.batches(64, 0)))
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

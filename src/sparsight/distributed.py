@@ -35,6 +35,18 @@ class World:
         """Mean over processes, in place. Shares of a batch are equal, so it is the mean over the batch."""
         return self.sum_(tensor).div_(self.size) if self.size > 1 else tensor
 
+    def concatenate(self, mine: Tensor) -> Tensor:
+        """The rows of all processes, by rank. They may have different numbers of them."""
+        if self.size == 1:
+            return mine
+        counts = [mine.new_empty(1, dtype=torch.long) for _ in range(self.size)]
+        dist.all_gather(counts, mine.new_tensor([len(mine)], dtype=torch.long))
+        most = max(int(n) for n in counts)
+        padded = torch.cat([mine, mine.new_zeros(most - len(mine), *mine.shape[1:])])
+        found = [torch.empty_like(padded) for _ in counts]
+        dist.all_gather(found, padded)
+        return torch.cat([rows[: int(n)] for rows, n in zip(found, counts, strict=True)])
+
     def gather(self, mine: T) -> list[T]:
         """What every process has, by rank."""
         if self.size == 1:

@@ -175,7 +175,10 @@ class Trainer:
             first = False
             return losses[0] if whole else torch.stack(losses).sum()  # L-BFGS alone asks for its number
 
-        self.optimizer.step(cast(Any, closure))
+        try:
+            self.optimizer.step(cast(Any, closure))
+        finally:
+            self.sae.activation.cut = None
         for constraint in self.constraints:
             constraint.after_step(self.sae)
         self.averages.update(averages)

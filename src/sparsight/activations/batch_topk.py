@@ -15,7 +15,9 @@ class BatchTopK(Activation):
     """codes = pre where it is positive and among the k · B largest of the batch, 0 elsewhere.
 
     In evaluation a sample's codes are its own: pre where it is above `threshold`, a moving average of where the batches
-    of training were cut. Before any training, the k largest of each sample.
+    of training were cut. Before any training, the k largest of each sample, rectified.
+
+    Codes that are equal to the smallest one that is kept are kept too, so that no order of the samples matters.
 
     Args:
         k: how many codes a sample keeps on average; None: √D, and at most a quarter of the features.
@@ -27,12 +29,11 @@ class BatchTopK(Activation):
     cut: float | None = None
     threshold: Tensor  # scalar, NaN until it is learnt
 
-    def __init__(self, *, k: int | None, memory: float = 0.99) -> None:
+    def __init__(self, *, k: int | None, memory: float = 0.9) -> None:
         super().__init__()
         self.asked, self.memory = k, memory
-        self.latest = (
-            0.0  # where the batch before was cut: a guess, which costs time where it is wrong and nothing else
-        )
+        # where the batch before was cut: a guess at the next, which costs time where it is wrong and nothing else
+        self.latest = 0.0
 
     def setup(self, sizes: Sizes) -> None:
         check_k(sizes, k=self.asked)
@@ -41,9 +42,9 @@ class BatchTopK(Activation):
 
     def common_cut(self, pres: Callable[[], Iterator[Tensor]], size: int, world: World) -> float:
         n = self.k * size
-        for guess in (0.9 * self.latest, 0.0):
+        for guess in dict.fromkeys((0.9 * self.latest, 0.0)):
             mine = torch.cat([largest(above(pre, guess).values, n) for pre in pres()])
-            found = torch.cat(world.gather(largest(mine, n)))
+            found = world.concatenate(largest(mine, n))
             if len(found) >= n:
                 return max(0.0, just_below(largest(found, n).min().item(), found))
         return 0.0

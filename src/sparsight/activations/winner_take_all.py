@@ -29,7 +29,7 @@ class WinnerTakeAll(Activation):
     def common_cut(self, pres: Callable[[], Iterator[Tensor]], size: int, world: World) -> Tensor:
         n = max(1, math.ceil(self.share * size))
         best = torch.cat([pre.topk(min(n, len(pre)), dim=0, sorted=False).values for pre in pres()])
-        everywhere = torch.cat(world.gather(best.topk(min(n, len(best)), dim=0, sorted=False).values))
+        everywhere = world.concatenate(best.topk(min(n, len(best)), dim=0, sorted=False).values)
         return everywhere.topk(n, dim=0, sorted=False).values.amin(0)
 
     def kinks(self, pre: Tensor) -> Tensor:

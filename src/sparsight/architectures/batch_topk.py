@@ -19,7 +19,7 @@ from sparsight.terms.squared_error import SquaredError
 def batch_topk(
     *,
     k: Count | None = None,
-    memory: Annotated[float, Field(ge=0, lt=1)] = 0.99,
+    memory: Annotated[float, Field(ge=0, lt=1)] = 0.9,
     auxk: Annotated[float, Field(ge=0)] = 1 / 32,
 ) -> Architecture:
     """Keep the k · B largest codes of each batch, so that samples have more or fewer (Bussmann et al. 2024).
@@ -29,6 +29,7 @@ def batch_topk(
     Args:
         k: how many a sample keeps on average; None: √D, and at most a quarter of the features.
         memory: the share of the past in the moving average of where batches are cut, the threshold of evaluation.
+            Where training starts cuts are several times higher, and a long memory of that leaves few codes.
         auxk: the weight of AuxK, which brings dead features back together with the nudge; 0 leaves both out.
     """
     return Architecture(

@@ -31,7 +31,7 @@ def gated(
         unit_rows: decoder rows have length 1.
         auxk: the weight of both terms that bring dead features back.
     """
-    revival = {"auxk": AuxK(weight=auxk), "nudge": Nudge(weight=auxk)} if auxk else {}
+    revival = {"auxk": AuxK(weight=auxk), "nudge": Nudge()} if auxk else {}
     return Architecture(
         encoder=LinearEncoder(),
         activation=Gated(),

@@ -52,7 +52,7 @@ def jumprelu(
         "tanh": {"tanh": Tanh(weight=weight, warmup=warmup)},
         "quadratic": {"l0_target": L0Target(weight=weight, target=target, warmup=warmup)},
     }
-    nudge = {"preactivation": Preactivation(weight=auxk)} if penalty == "tanh" else {"nudge": Nudge(weight=auxk)}
+    nudge = {"preactivation": Preactivation(weight=auxk)} if penalty == "tanh" else {"nudge": Nudge()}
     return Architecture(
         encoder=LinearEncoder(),
         activation=JumpReLU(threshold=threshold, bandwidth=bandwidth),

@@ -36,7 +36,7 @@ def p_annealing(
         auxk: the weight of both terms that bring dead features back.
     """
     penalty = CodesLp(weight=lp, p_end=p_end, start=start, end=end, warmup=warmup)
-    revival = {"auxk": AuxK(weight=auxk), "nudge": Nudge(weight=auxk)} if auxk else {}
+    revival = {"auxk": AuxK(weight=auxk), "nudge": Nudge()} if auxk else {}
     return Architecture(
         encoder=LinearEncoder(),
         activation=ReLU(),

@@ -17,7 +17,8 @@ from sparsight.terms.squared_error import SquaredError
 def winner_take_all(*, share: Annotated[float, Field(gt=0, le=1)] = 0.05) -> Architecture:
     """Keep the largest codes of each feature over the batch, so that all have work (Makhzani & Frey 2015).
 
-    No feature can die: in every batch each has samples that it may explain.
+    Features do not compete, and so one that is positive somewhere in a batch takes part in it. In evaluation all
+    positive codes are kept, many more of a sample than in training.
 
     Args:
         share: of the samples of a batch, in which each feature may fire.

@@ -217,7 +217,7 @@ class Activation(nn.Module, ABC):
     joint: bool = False
     """Whether in training a sample's codes depend on the other samples of its batch."""
     cut: Any = None
-    """What `common_cut` found for a batch of which a forward pass sees a part; None: it sees all of it."""
+    """What `common_cut` found, during a step whose forward passes see a part of the batch; None: they see all of it."""
 
     def setup(self, sizes: Sizes) -> None:
         """Create parameters and buffers, and refuse sizes that do not fit."""
