@@ -29,7 +29,7 @@ def gated(
         l1: the weight of E_b[ Σ_j max(pre_bj, 0) ‖W_dec_j‖ ], beside ½‖error‖² and the same error of the gate alone.
         warmup: the part of training over which that weight rises from 0, lest features die at the start.
         unit_rows: decoder rows have length 1.
-        auxk: the weight of both terms that bring dead features back.
+        auxk: the weight of AuxK, which brings dead features back together with the nudge; 0 leaves both out.
     """
     revival = {"auxk": AuxK(weight=auxk), "nudge": Nudge()} if auxk else {}
     return Architecture(

@@ -42,7 +42,7 @@ def jumprelu(
         threshold: where every θ starts.
         bandwidth: ε, the width of the straight-through gradient's rectangle.
         unit_rows: decoder rows have length 1.
-        auxk: the weight of both terms that bring dead features back.
+        auxk: the weight of AuxK, which brings dead features back together with the nudge; 0 leaves both out.
     """
     if target is not None and penalty != "quadratic":
         raise SparsightError(f"the penalty {penalty!r} has no target: leave it out, or take penalty='quadratic'")

@@ -33,7 +33,7 @@ def p_annealing(
         start: the share of training that is done where p begins to fall,
         end: and where it has arrived.
         warmup: the part of training over which the weight rises from 0, lest features die at the start.
-        auxk: the weight of both terms that bring dead features back.
+        auxk: the weight of AuxK, which brings dead features back together with the nudge; 0 leaves both out.
     """
     penalty = CodesLp(weight=lp, p_end=p_end, start=start, end=end, warmup=warmup)
     revival = {"auxk": AuxK(weight=auxk), "nudge": Nudge()} if auxk else {}
