@@ -110,13 +110,64 @@ def test_negative_samples_leave_nmf_out_and_say_so(tmp_path: Path) -> None:
     assert "nmf is left out: samples have values below 0" in record["notes"]
 
 
-def test_runs_on_other_samples_are_refused(tmp_path: Path, pictures: dict[str, Any]) -> None:
+def test_runs_on_other_data_are_refused(tmp_path: Path, pictures: dict[str, Any]) -> None:
     one = a_run(tmp_path / "one", pictures)
-    two = a_run(tmp_path / "two", pictures, train={"hold_out": 0.25})
-    with pytest.raises(SparsightError, match="were trained on different samples"):
+    np.save(tmp_path / "y.npy", samples(128, seed=2).numpy())
+    two = a_run(tmp_path / "two", {"name": "arrays", "path": str(tmp_path / "y.npy")})
+    sentence = (
+        "one' and '.*two' were trained on different samples, and there is no data set .* compare runs of the same"
+    )
+    with pytest.raises(SparsightError, match=sentence):
         compare([one, two])
     with pytest.raises(SparsightError, match="nothing to compare"):
         compare([])
+
+
+def test_seeds_that_held_out_different_samples_are_measured_on_the_test_samples_of_the_data_set(tmp_path: Path) -> None:
+    runs = [a_run(tmp_path / f"{seed}", seed=seed, n_latents=4, train={"hold_out": 0.1}) for seed in (0, 1)]
+    record = compare(runs, baselines=("mean",))
+    assert record["measured_on"] == "2,000 held-out samples"
+    assert "all are measured on the data set's own test samples" in record["notes"][0]
+    test = build("source", {"name": "digits", "part": "test"})
+    for run, row in zip(runs, record["rows"], strict=False):
+        assert row["explained_variance"] == measure_quality(run.sae(), test, raw=True).result()["explained_variance"]
+
+
+def test_seeds_are_measured_on_what_each_held_out_where_the_data_set_has_no_test_samples(
+    tmp_path: Path, pictures: dict[str, Any]
+) -> None:
+    runs = [a_run(tmp_path / f"{seed}", pictures, seed=seed, train={"hold_out": 0.25}) for seed in (0, 1)]
+    runs.append(a_run(tmp_path / "all", pictures))
+    record = compare(runs, baselines=())
+    source = build("source", pictures)
+    parts = [source.split(0.25, 0)[1], source.split(0.25, 1)[1], source]
+    for run, part, row in zip(runs, parts, record["rows"], strict=True):
+        assert part is not None
+        assert row["explained_variance"] == measure_quality(run.sae(), part, raw=True).result()["explained_variance"]
+    first, second = record["notes"]
+    assert "each is measured on its own" in first
+    assert second == f"{tmp_path / 'all'} held out none and is measured on its training samples"
+    assert compare(runs[:2], source=source, baselines=())["rows"] == record["rows"][:2]
+
+
+def test_seeds_that_held_out_none_share_their_samples(tmp_path: Path, pictures: dict[str, Any]) -> None:
+    record = compare([a_run(tmp_path / f"{seed}", pictures, seed=seed) for seed in (0, 1)], baselines=())
+    assert record["notes"] == []
+    first, second = record["rows"]
+    assert first["explained_variance"] != second["explained_variance"]
+
+
+def test_the_samples_are_found_in_the_first_recipe_whose_file_still_holds_them(
+    tmp_path: Path, pictures: dict[str, Any]
+) -> None:
+    one = a_run(tmp_path / "one", pictures, seed=0, train={"hold_out": 0.25})
+    moved = tmp_path / "moved.npy"
+    Path(pictures["path"]).rename(moved)
+    two = a_run(tmp_path / "two", {**pictures, "path": str(moved)}, seed=1, train={"hold_out": 0.25})
+    assert [row["name"] for row in compare([one, two], baselines=())["rows"]] == [str(one.path), str(two.path)]
+    moved.unlink()
+    with pytest.raises(SparsightError, match="there is no data set to be read that holds both"):
+        compare([one, two])
 
 
 def test_a_run_that_has_not_ended_is_refused(tmp_path: Path, pictures: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from sparsight.job import Recipe, data_of, train
 from sparsight.report import html
 from sparsight.run import Run
 from sparsight.spec import build
+from sparsight.views import figures
 
 HOSTILE = "</script><script>alert(1)</script>"
 
@@ -31,7 +32,8 @@ def trained(path: Path, source: Source, **more: Any) -> Run:
 
 def page(run: Run, source: Source) -> str:
     compared = compare([run], source=source, baselines=("mean", "pca"))
-    return html(run, survey(run.sae(), source, fits=2), source, compared)
+    atlas = survey(run.sae(), source, fits=2)
+    return html(run, atlas, source, compared, figures.every(run, atlas, source))
 
 
 def data(text: str) -> dict[str, Any]:

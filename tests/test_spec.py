@@ -83,6 +83,26 @@ def test_a_change_that_makes_no_sense_is_refused(change: str, said: str) -> None
         override({"train": {"lr": 1.0}}, [change])
 
 
+@pytest.mark.parametrize(
+    ("change", "mended"),
+    [
+        ("preprocess=[standardise]", 'preprocess=["standardise"]'),
+        ('preprocess=[scale, "unit_norm"]', 'preprocess=["scale", "unit_norm"]'),
+        ("preprocess=[{name = scale, by = 3, ok = true}]", 'preprocess=[{name = "scale", by = 3, ok = true}]'),
+    ],
+)
+def test_words_that_lost_their_quotes_are_answered_with_what_to_write(change: str, mended: str) -> None:
+    with pytest.raises(SparsightError, match="has words without quotes") as caught:
+        override({}, [change])
+    assert f"write '{mended}', with all quotes" in str(caught.value)
+    assert set(override({}, [mended])) == {"preprocess"}
+
+
+def test_a_list_that_quotes_do_not_mend_is_refused_as_it_was_written() -> None:
+    with pytest.raises(SparsightError, match=r"x=\[1 2\] cannot be read: write lists and tables as TOML does"):
+        override({}, ["x=[1 2]"])
+
+
 def test_a_plugin_that_is_not_there_is_named() -> None:
     with pytest.raises(SparsightError, match=r"there is no plugin 'mine\.py'"):
         spec.load_plugin("mine.py")

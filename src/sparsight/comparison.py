@@ -1,4 +1,4 @@
-"""Runs beside each other and beside baselines, all measured on the same held-out samples."""
+"""Runs beside each other and beside baselines, measured on held-out samples of one data set."""
 
 import math
 import time
@@ -13,7 +13,7 @@ from torch import Tensor
 from sparsight.baselines._baseline import Baseline
 from sparsight.core import SAE, Codes, Schema, Source, Step
 from sparsight.errors import SparsightError
-from sparsight.job import Recipe, read_data
+from sparsight.job import data_of, source_of
 from sparsight.meters.probe import probe_error
 from sparsight.meters.quality import Quality, measure_quality
 from sparsight.meters.recovery import FOUND, best
@@ -32,7 +32,10 @@ def compare(
 ) -> dict[str, Any]:
     """Runs, and dictionaries by other means with as many features and the L0 of the first run, as one record.
 
-    Figures are measured on up to 10,000 held-out samples, the same for all, in the units of the data. Each row has
+    Figures are measured on up to 10,000 held-out samples, in the units of the data. They are the same samples for all
+    runs. Where the runs held out different ones, as those with different seeds do, they are the data set's own test
+    samples; where it has none, each run is measured on what it held out itself, and the baselines on what the first
+    did. Each row has
 
     - `name` and `kind`: `run`, `baseline` or `null`;
     - `explained_variance` and `l0` as in `meters.quality.Quality`;
@@ -44,62 +47,108 @@ def compare(
       features that fired;
     - `seconds` to train or fit.
 
-    `notes` say what was left out. Where the data cannot be had again, there are the figures of the runs' own summaries
-    and no baselines.
+    `notes` say what was left out, and where samples are not the same for all. Where the data cannot be had again, there
+    are the figures of the runs' own summaries and no baselines.
 
     Args:
-        runs: of the same samples.
-        source: the samples, where they were given in memory.
+        runs: of the same data.
+        source: the data, where they were given in memory.
         baselines: their names; None: all that are registered.
 
     Raises:
-        SparsightError: there is no run, one has not ended, or they were trained on different samples.
+        SparsightError: there is no run, one has not ended, or they were trained on different data.
     """
     if not runs:
         raise SparsightError("there is nothing to compare: give at least one run")
-    first = runs[0].manifest["data"]["sha256"]
     for run in runs:
-        if run.manifest["data"]["sha256"] != first:
-            raise SparsightError(
-                f"{str(runs[0].path)!r} and {str(run.path)!r} were trained on different samples (the data, "
-                "train.hold_out, or its seed differ): compare runs that share them"
-            )
         if run.summary is None:
             raise SparsightError(
                 f"the run {str(run.path)!r} has not ended: `sparsight train --resume {run.path}` goes on"
             )
     try:
-        training, held_out = _data(runs, source)
+        parts, notes = _data(runs, source)
     except SparsightError as error:
+        for run in runs[1:]:
+            if _trained_on(run) != _trained_on(runs[0]):
+                raise SparsightError(
+                    f"{str(runs[0].path)!r} and {str(run.path)!r} were trained on different samples, and there is no "
+                    "data set to be read that holds both: compare runs of the same data"
+                ) from None
         return _remembered(runs, str(error))
-    bench = _Bench(training, held_out, max(run.recipe["n_latents"] for run in runs))
-    rows = [bench.run(run) for run in runs]
+    return beside(runs, parts, baselines, notes)
+
+
+def beside(
+    runs: Sequence[Run],
+    parts: Sequence[tuple[Source, Source]],
+    baselines: Collection[str] | None = None,
+    notes: Sequence[str] = (),
+) -> dict[str, Any]:
+    """What `compare` gives, where the samples are at hand.
+
+    Args:
+        runs: each has ended.
+        parts: the samples that each was trained on, and those to measure it on, from `job.data_of`.
+        baselines: their names; None: all that are registered. They get the samples of the first run.
+        notes: what is to be said of the samples.
+    """
+    most = max(run.recipe["n_latents"] for run in runs)
+    benches = {part: _Bench(*part, most) for part in dict.fromkeys(parts)}
+    bench = benches[parts[0]]
+    rows = [benches[part].run(run) for run, part in zip(runs, parts, strict=True)]
     n_latents, k = runs[0].recipe["n_latents"], max(1, round(rows[0]["l0"]))
     found = [bench.baseline(name, n_latents, k) for name in (names("baseline") if baselines is None else baselines)]
     rows += sorted((row for row in found if row is not None), key=lambda row: row["kind"] == "null")
     return {
-        "measured_on": f"{len(bench.test):,} {'held-out' if held_out is not None else 'training'} samples",
+        "measured_on": bench.measured_on,
         "labels": bench.n_labels,
         "n_latents": n_latents,
         "k": k,
         "rows": rows,
-        "notes": bench.notes,
+        "notes": [*notes, *bench.notes],
     }
 
 
-def _data(runs: Sequence[Run], source: Source | None) -> tuple[Source, Source | None]:
-    """The samples of all runs, from the first recipe that names a source which still holds them."""
+def _trained_on(run: Run) -> str:
+    """The fingerprint of the samples."""
+    return run.manifest["data"]["sha256"]
+
+
+def _data(runs: Sequence[Run], source: Source | None) -> tuple[list[tuple[Source, Source]], list[str]]:
+    """The samples of each run, and what is to be said of them, from the first recipe whose source holds all."""
+    asked = [run.recipe["source"] for run in runs]
     said = ""
-    for run in runs:
+    for n, run in enumerate(runs if source is None else runs[:1]):
+        if asked[n] in asked[:n]:
+            continue
         try:
-            training, held_out = read_data(Recipe.parse(run.recipe), source)
+            whole = source_of(run) if source is None else source
+            return _parts(runs, whole)
         except SparsightError as error:
             said = said or str(error)
-            continue
-        if training.fingerprint() == run.manifest["data"]["sha256"]:
-            return training, held_out
-        said = "the recipe's source does not hold them"
     raise SparsightError(said)
+
+
+def _parts(runs: Sequence[Run], whole: Source) -> tuple[list[tuple[Source, Source]], list[str]]:
+    """As `_data`, out of this data set."""
+    found: dict[Any, tuple[Source, Source]] = {}
+    kinds = []
+    for run in runs:
+        hold_out = run.recipe["train"]["hold_out"]
+        kind = (_trained_on(run), hold_out, run.recipe["seed"] if hold_out else None)
+        if kind not in found:
+            found[kind] = data_of(run, whole)
+        kinds.append(kind)
+    parts = [found[kind] for kind in kinds]
+    if len(found) == 1:
+        return parts, []
+    test = whole.test_part()
+    if test is not None:
+        said = "the runs held out different samples: all are measured on the data set's own test samples"
+        return [(parts[0][0], test)] * len(runs), [said]
+    said = "the runs held out different samples, and the data set has no test samples: each is measured on its own"
+    seen = [str(run.path) for run, (training, measured) in zip(runs, parts, strict=True) if measured is training]
+    return parts, [said, *(f"{name} held out none and is measured on its training samples" for name in seen)]
 
 
 def _remembered(runs: Sequence[Run], why: str) -> dict[str, Any]:
@@ -141,9 +190,10 @@ def _remembered(runs: Sequence[Run], why: str) -> dict[str, Any]:
 class _Bench:
     """Samples to fit, to probe and to measure on, and how a row is made of them."""
 
-    def __init__(self, training: Source, held_out: Source | None, n_latents: int) -> None:
+    def __init__(self, training: Source, measured: Source, n_latents: int) -> None:
         self.training = training
-        self.test = _some(held_out or training, MEASURED)
+        self.test = _some(measured, MEASURED)
+        self.measured_on = f"{len(self.test):,} {'training' if measured is training else 'held-out'} samples"
         self.schema: Schema = training.schema
         self.truth = training.truth()
         self.notes: list[str] = []

@@ -192,16 +192,29 @@ def prepare(recipe: Recipe, source: Source | None = None, *, device: str = "cpu"
     return Job(recipe, sae, trainer, training, held_out, (*notes, *trainer.notes))
 
 
+def source_of(run: Run) -> Source:
+    """The whole data set of a run, as its recipe names it.
+
+    Raises:
+        SparsightError: it cannot be read, or was in memory.
+    """
+    spec = run.recipe["source"]
+    if spec is None:
+        raise SparsightError(f"the data of {run.path.name!r} were given in memory: give them again")
+    return build("source", spec)
+
+
 def data_of(run: Run, source: Source | None = None) -> tuple[Source, Source]:
     """The samples that a run was trained on, and those that it is measured on: the same where none were held out.
+
+    Args:
+        run: whose.
+        source: the whole data set, in place of the recipe's.
 
     Raises:
         SparsightError: they cannot be read, or are not the same as then.
     """
-    recipe = Recipe.parse(run.recipe)
-    if source is None and recipe.source is None:
-        raise SparsightError(f"the data of {run.path.name!r} were given in memory: give them again to look at samples")
-    training, held_out = read_data(recipe, source)
+    training, held_out = read_data(Recipe.parse(run.recipe), source_of(run) if source is None else source)
     if training.fingerprint() != run.manifest["data"]["sha256"]:
         raise SparsightError(f"these are not the data that {run.path.name!r} was trained on: give the same")
     return training, held_out or training

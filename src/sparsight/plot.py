@@ -40,10 +40,10 @@ def plot_reconstructions(run: Run, n: int = 10, *, source: Any = None) -> Any:
         SparsightError: the data cannot be read, or samples are no pictures.
     """
     _, measured = data_of(run, source)
-    made = samples.reconstructions(run.sae(), measured, samples.chosen(measured, n))
-    if made["picture"] is None:
+    picture = samples.reconstructions(run.sae(), measured, samples.chosen(measured, n))
+    if picture is None:
         raise SparsightError("the samples of this run have no shape, so there are no pictures of them")
-    return _picture(made["picture"], f"samples, reconstructions and differences of {run.path.name}")
+    return _picture(picture, f"samples, reconstructions and differences of {run.path.name}")
 
 
 def plot_curves(run: Run) -> Any:

@@ -26,6 +26,8 @@ _REGISTRY: dict[str, dict[str, Callable[..., Any]]] = {}
 _LOADED: set[str] = set()
 _STRICT = ConfigDict(strict=True, arbitrary_types_allowed=True)
 _CHECK: Callable[..., Any] = validate_call(config=_STRICT)
+_BARE = re.compile(r"""(?<![\w"'.+-])(?!(?:true|false|inf|nan)\b)([A-Za-z][\w./-]*)(?![\w./-]|\s*=|["'])""")
+"""A word in a list or table that is not a key, and not in quotes."""
 
 
 def register(kind: str, name: str) -> Callable[[F], F]:
@@ -121,7 +123,7 @@ def override(spec: Mapping[str, Any], changes: Iterable[str]) -> Spec:
     `terms."l2.encoder".weight=1e-3`.
 
     Raises:
-        SparsightError: a change without `=`, or a path that goes through a plain value.
+        SparsightError: a change without `=`, a path that goes through a plain value, or a list that is no TOML.
     """
     out: Spec = _copy(spec)
     for change in changes:
@@ -136,7 +138,7 @@ def override(spec: Mapping[str, Any], changes: Iterable[str]) -> Spec:
             if not isinstance(child, dict):
                 raise SparsightError(f"{change!r} cannot be applied: {key!r} is {child!r} and has no keys of its own")
             node[key] = node = child
-        node[leaf] = _value(text.strip())
+        node[leaf] = _value(path.strip(), text.strip())
     return out
 
 
@@ -252,9 +254,25 @@ def _path(text: str) -> list[str]:
     return keys
 
 
-def _value(text: str) -> Any:
+def _value(key: str, text: str) -> Any:
     try:
-        return tomllib.loads(f"v = {text}")["v"]
+        return _toml(text)
     except tomllib.TOMLDecodeError:
+        if text[:1] + text[-1:] in ("[]", "{}"):
+            raise SparsightError(_mended(key, text)) from None
         # .3 and 3. are no TOML, but who types them means numbers
         return float(text) if re.fullmatch(r"[-+]?(\d+\.|\.\d+)", text) else text
+
+
+def _mended(key: str, text: str) -> str:
+    """What to write in place of a list or a table that is no TOML, most often since the shell took its quotes."""
+    quoted = _BARE.sub(r'"\1"', text)
+    try:
+        _toml(quoted)
+    except tomllib.TOMLDecodeError:
+        return f"{key}={text} cannot be read: write lists and tables as TOML does, with commas and quotes"
+    return f"{text} has words without quotes, or the shell took them: write '{key}={quoted}', with all quotes"
+
+
+def _toml(text: str) -> Any:
+    return tomllib.loads(f"v = {text}")["v"]

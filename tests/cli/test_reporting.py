@@ -1,4 +1,7 @@
+import re
 import shutil
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +11,9 @@ from toys import samples
 
 from sparsight import Recipe, train
 from sparsight.run import Run
+from sparsight.sources._rows import Rows
 
+needs_resvg = pytest.mark.skipif(find_spec("resvg_py") is None, reason="needs the extra [export]")
 FAST = ["n_latents=24", "architecture.k=4", "train.epochs=2"]
 
 
@@ -44,12 +49,47 @@ def test_a_run_without_an_atlas_gets_one(run: Path, monkeypatch: pytest.MonkeyPa
     assert "rate" in Run.open(run).atlas()
 
 
+@needs_resvg
 def test_every_picture_and_table_is_exported(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert sparsight("report", "run", "-o", "page.html", "--export", "out/all", monkeypatch=monkeypatch) == 0
     assert Path("page.html").is_file()
     names = {path.name for path in Path("out/all").iterdir()}
-    assert {"decoder.png", "reconstructions.png", "build-up.png", "loss-of-each-term.svg", "features.csv"} <= names
+    page = Path("page.html").read_text(encoding="utf-8")
+    shown = set(re.findall(r'<figure data-name="([^"]+)"', page))
+    assert {"decoder", "reconstructions", "build-up-3", "loss-of-each-term", "gabor-fits-encoder"} <= shown
+    assert names == {f"{name}.{kind}" for name in (shown | {"features"}) for kind in ("png", "svg")} | {
+        "features.csv", "comparison.csv",
+    }  # fmt: skip
     assert all(path.stat().st_size > 100 for path in Path("out/all").iterdir())
+
+
+def test_without_what_draws_charts_as_png_they_are_svg_and_the_command_says_how_to_get_it(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "resvg_py", None)
+    assert sparsight("report", "run", "--export", "out", monkeypatch=monkeypatch) == 0
+    assert "for PNG as well, pip install 'sparsight[export]'" in capsys.readouterr().out
+    assert Path("out/loss-of-each-term.svg").is_file() and Path("out/decoder.png").is_file()
+    assert not Path("out/loss-of-each-term.png").exists()
+
+
+@pytest.mark.parametrize("hold_out", [0.0, 0.25])
+def test_a_report_reads_the_data_once_for_their_hash(
+    run: Path, hold_out: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change = f"train.hold_out={hold_out}"
+    assert sparsight("train", "x.npy", *FAST, change, "-o", "two", "-q", monkeypatch=monkeypatch) == 0
+    shutil.rmtree("two/atlas")
+    hashed: list[int] = []
+    hash_ = Rows._hash
+
+    def counted(self: Rows) -> str:
+        hashed.append(len(self))
+        return hash_(self)
+
+    monkeypatch.setattr(Rows, "_hash", counted)
+    assert sparsight("report", "two", monkeypatch=monkeypatch) == 0
+    assert sum(hashed) == 256
 
 
 def test_a_run_that_has_not_ended_says_how_to_go_on(

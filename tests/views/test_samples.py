@@ -1,9 +1,14 @@
+import sys
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from toys import toy_job, toy_source
 
 from sparsight.core import SAE
+from sparsight.core.sampling import spread
 from sparsight.views import samples
 
 
@@ -23,14 +28,13 @@ def test_samples_are_chosen_from_every_class_in_turn() -> None:
 
 def test_reconstructions_stand_between_the_sample_and_the_difference(sae: SAE) -> None:
     ids = torch.arange(6)
-    made = samples.reconstructions(sae, toy_source(), ids)
-    assert made["picture"].shape == (3 * 5 + 1, 6 * 5 + 1, 3)
+    picture = samples.reconstructions(sae, toy_source(), ids)
+    assert picture is not None and picture.shape == (3 * 5 + 1, 6 * 5 + 1, 3)
     raw = toy_source().gather(ids)
     low, high = float(raw.min()), float(raw.max())
-    first = made["picture"][1:5, 1:5, 0] / 255
+    first = picture[1:5, 1:5, 0] / 255
     np.testing.assert_allclose(first, (raw[0].view(4, 4) - low) / (high - low), atol=1 / 255)
-    assert np.mean(made["explained"]) > 0.5
-    assert samples.reconstructions(sae, toy_source(pictures=False), ids)["picture"] is None
+    assert samples.reconstructions(sae, toy_source(pictures=False), ids) is None
 
 
 def test_a_sample_is_built_from_its_largest_parts_and_ends_with_itself(sae: SAE) -> None:
@@ -53,10 +57,26 @@ def test_a_sample_with_more_features_than_fire_is_complete(sae: SAE) -> None:
     np.testing.assert_allclose(sums.astype(int), whole.astype(int), atol=1)
 
 
-def test_codes_lie_in_a_plane_by_principal_components(sae: SAE) -> None:
+def test_codes_lie_in_a_plane_by_principal_components(sae: SAE, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "umap", None)
     plane = samples.plane(sae, toy_source(labels=np.arange(512) % 2), n=100)
+    assert plane["method"] == "PCA"
     assert plane["points"].shape == (100, 2)
-    assert plane["groups"].tolist() == [int(n) % 2 for n in plane["ids"]]
-    if plane["method"] == "PCA":
-        spread = plane["points"].std(0)
-        assert spread[0] >= spread[1] > 0
+    assert plane["groups"].tolist() == (spread(512, 100) % 2).tolist()
+    extent = plane["points"].std(0)
+    assert extent[0] >= extent[1] > 0
+
+
+def test_where_umap_is_installed_it_makes_the_plane_of_more_samples_than_its_neighbours(
+    sae: SAE, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def umap(*, n_neighbors: int, random_state: int, n_jobs: int) -> Any:
+        assert (n_neighbors, random_state, n_jobs) == (15, 0, 1)
+        return SimpleNamespace(fit_transform=lambda codes: -codes[:, :2].astype(np.float32))
+
+    monkeypatch.setitem(sys.modules, "umap", SimpleNamespace(UMAP=umap))
+    plane = samples.plane(sae, toy_source(), n=16)
+    codes = sae.transform(toy_source().gather(spread(512, 16))).dense().detach()
+    assert plane["method"] == "UMAP"
+    np.testing.assert_array_equal(plane["points"], -codes[:, :2].numpy())
+    assert samples.plane(sae, toy_source(), n=15)["method"] == "PCA"

@@ -12,7 +12,7 @@ from sparsight.job import data_of
 from sparsight.run import Run, write
 from sparsight.sources import open_source
 from sparsight.spec import build
-from sparsight.views import exports
+from sparsight.views import exports, figures
 
 NULLS = ("mean", "pca", "random")
 """What a report holds a run against."""
@@ -23,20 +23,23 @@ COMPARED = 8_192
 def make(run: Run, data: str | None, out: Path | None, export: Path | None, console: Console) -> None:
     """Write the report of a run, and before it the atlas where there is none of these data."""
     run.sae()  # says what is missing before anything is measured
-    spec = run.recipe["source"] if data is None else open_source(data)
-    source = None if spec is None else build("source", spec)  # once, for all that looks at it
-    _, measured = data_of(run, source)
+    if export is not None and export.exists() and not export.is_dir():
+        raise SparsightError(f"{str(export)!r} is a file: give a folder to export to")
+    training, measured = data_of(run, None if data is None else build("source", open_source(data)))
     place = out or run.path / "report.html"
     nulls = NULLS if run.recipe["n_latents"] <= COMPARED else NULLS[:-1]
-    compared = comparison.compare([run], source=source, baselines=nulls)
-    write(place, report.html(run, surveyed(run, measured), measured, compared).encode())
+    compared = comparison.beside([run], [(training, measured)], nulls)
+    atlas = surveyed(run, measured)
+    drawn = figures.every(run, atlas, measured)
+    write(place, report.html(run, atlas, measured, compared, drawn).encode())
     console.print(f"the report is in {place}", soft_wrap=True)
     if export is not None:
-        if export.exists() and not export.is_dir():
-            raise SparsightError(f"{str(export)!r} is a file: give a folder to export to")
-        for name, content in exports.every(run, run.atlas(), measured).items():
+        for name, content in exports.every(run, atlas, measured, compared, drawn).items():
             write(export / name, content)
         console.print(f"pictures and tables are in {export}", soft_wrap=True)
+        if not exports.can_draw():
+            said = "charts are there as SVG alone: for PNG as well, pip install 'sparsight[export]'"
+            console.print(said, markup=False, soft_wrap=True)
 
 
 def surveyed(run: Run, measured: Source) -> Atlas:

@@ -14,7 +14,7 @@ from sparsight import atlas as surveying
 from sparsight.core import SAE, Atlas, Source
 from sparsight.core.sampling import spread
 from sparsight.run import Run
-from sparsight.views import charts, exports, features, figures, samples
+from sparsight.views import charts, exports, features, samples
 
 HERE = Path(__file__).parent
 BUDGET = 1_200_000
@@ -35,7 +35,13 @@ FIGURES = {
 """What is compared, by its heading."""
 
 
-def html(run: Run, atlas: Atlas, measured: Source, compared: Mapping[str, Any]) -> str:
+def html(
+    run: Run,
+    atlas: Atlas,
+    measured: Source,
+    compared: Mapping[str, Any],
+    drawn: Mapping[str, Mapping[str, str]],
+) -> str:
     """The report of a run.
 
     Args:
@@ -43,6 +49,7 @@ def html(run: Run, atlas: Atlas, measured: Source, compared: Mapping[str, Any]) 
         atlas: the facts about its features.
         measured: the samples that the atlas was made from.
         compared: the run beside its nulls, from `comparison.compare`.
+        drawn: its charts, from `views.figures.every`.
     """
     sae = run.sae()
     shape = sae.schema.shape
@@ -74,7 +81,7 @@ def html(run: Run, atlas: Atlas, measured: Source, compared: Mapping[str, Any]) 
         lead=escape(_lead(run)),
         tiles=_tiles(run, atlas, compared),
         notes=_notes(run, len(atlas), len(ids)),
-        sections="\n".join(_sections(run, sae, atlas, measured, compared)),
+        sections="\n".join(_sections(run, sae, measured, compared, drawn)),
         style=(HERE / "page.css").read_text(encoding="utf-8"),
         script=(HERE / "page.js").read_text(encoding="utf-8"),
         version=sparsight.__version__,
@@ -138,17 +145,23 @@ def _notes(run: Run, features: int, shown: int) -> str:
     return f'<ul class="notes">{"".join(f"<li>{escape(note)}</li>" for note in notes)}</ul>' if notes else ""
 
 
-def _sections(run: Run, sae: SAE, atlas: Atlas, measured: Source, compared: Mapping[str, Any]) -> Iterator[str]:
+def _sections(
+    run: Run,
+    sae: SAE,
+    measured: Source,
+    compared: Mapping[str, Any],
+    drawn: Mapping[str, Mapping[str, str]],
+) -> Iterator[str]:
     yield _features(sae)
     chosen = samples.chosen(measured, samples.SAMPLES)
     made = samples.reconstructions(sae, measured, chosen)
-    if made["picture"] is not None:
+    if made is not None:
         yield _section(
             "Samples and what is made of them",
             "Above the sample, in the middle its reconstruction, below the difference (grey: none).",
-            f'<div class="scroll rows">{_picture("reconstructions", made["picture"])}</div>',
+            f'<div class="scroll rows">{_picture("reconstructions", made)}</div>',
         )
-        built = [samples.build_up(sae, measured, int(at), samples.PARTS) for at in chosen[:3]]
+        built = [samples.build_up(sae, measured, int(at), samples.PARTS) for at in chosen[: samples.BUILT]]
         rows = "".join(
             f'<div class="scroll">{_picture(f"build-up-{n}", one["picture"], _adds(one))}</div>'
             for n, one in enumerate(built, 1)
@@ -159,13 +172,14 @@ def _sections(run: Run, sae: SAE, atlas: Atlas, measured: Source, compared: Mapp
             "below what each feature adds, the largest part first.",
             rows,
         )
-    yield _section("Training", "Each term alone, and its share of the gradient.", _charts(figures.training(run)))
-    yield _section("The features as a population", "", _charts(figures.population(run, atlas)))
+    yield _section("Training", "Each term alone, and its share of the gradient.", _charts(drawn["training"]))
+    yield _section("The features as a population", "", _charts(drawn["population"]))
     if sae.schema.shape is not None:
         said = "The Gabor function nearest to each filter. Strokes have all orientations and middling frequencies."
-        yield _section("Orientation and frequency", said, _charts(figures.gabors(atlas)))
-    wide = "".join(_chart(title, chart) for title, chart in figures.codes(sae, measured).items())
-    yield _section("Codes in two dimensions", "", f'<div class="wide">{wide}</div>')
+        yield _section("Orientation and frequency", said, _charts(drawn["gabors"]))
+    wide = "".join(_chart(title, chart) for title, chart in drawn["codes"].items())
+    said = "" if samples.umap() else "By UMAP where it is installed: pip install 'sparsight[umap]'."
+    yield _section("Codes in two dimensions", said, f'<div class="wide">{wide}</div>')
     yield _section("Beside its nulls", _said(compared), _rows(compared))
     yield _table()
     records = {"recipe": run.recipe, "manifest": run.manifest, "summary": run.summary}

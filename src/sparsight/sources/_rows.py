@@ -21,6 +21,8 @@ class Rows(Source):
 
     pixels = False
     """Bytes are pixels: byte / 255."""
+    _known: str | None = None
+    """The fingerprint, where it was asked for: it takes a pass over all samples."""
 
     def _hold(self, base: Any, schema: Schema, *, labels: Tensor | None = None, weight: Tensor | None = None) -> None:
         """Keep `base [N, ...]`: a tensor, a NumPy array (mapped or not) or a scipy CSR matrix. It is never copied.
@@ -82,6 +84,7 @@ class Rows(Source):
 
     def take(self, ids: Tensor) -> Source:
         part = copy.copy(self)
+        part._known = None
         part.order = ids if self.order is None else self.order[ids]
         # picked here, since training asks for the weights of every batch
         part._labels = None if self._labels is None else self._labels[ids]
@@ -90,6 +93,10 @@ class Rows(Source):
 
     def fingerprint(self) -> str:
         """SHA-256 of the type, the shape and the stored bytes of the samples, and of their weights."""
+        self._known = self._known or self._hash()
+        return self._known
+
+    def _hash(self) -> str:
         kind = str(self.base.dtype).removeprefix("torch.")
         hasher = hashlib.sha256(f"{kind} {len(self)} {self.schema.shape or self.schema.n_inputs}".encode())
         for ids in self._blocks(torch.arange(len(self))):

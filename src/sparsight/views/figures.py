@@ -9,6 +9,16 @@ from sparsight.run import Run
 from sparsight.views import charts, samples
 
 
+def every(run: Run, atlas: Atlas, measured: Source) -> dict[str, dict[str, str]]:
+    """All charts, title by title, under what they are of: `training`, `population`, `gabors`, `codes`."""
+    return {
+        "training": training(run),
+        "population": population(run, atlas),
+        "gabors": gabors(atlas),
+        "codes": codes(run.sae(), measured),
+    }
+
+
 def training(run: Run) -> dict[str, str]:
     """How it was trained, title by title: each term, its share of the gradient, and quality, as SVG."""
     log = run.log()

@@ -1,5 +1,6 @@
 """What a model makes of single samples."""
 
+import warnings
 from importlib import import_module
 from typing import Any
 
@@ -11,8 +12,10 @@ from sparsight.core import SAE, Codes, Source
 from sparsight.core.sampling import spread
 from sparsight.views.pictures import coloured, tiled
 
-SAMPLES, PARTS = 12, 14
-"""Samples that pages show, and features of which one is built up."""
+SAMPLES, BUILT, PARTS = 12, 3, 14
+"""Samples that pages show, how many of them are built up, and of how many features each."""
+NEIGHBOURS = 15
+"""Of a sample, from which UMAP makes its map; its own default."""
 
 
 def chosen(source: Source, n: int) -> Tensor:
@@ -30,25 +33,22 @@ def chosen(source: Source, n: int) -> Tensor:
 
 
 @torch.no_grad()
-def reconstructions(sae: SAE, source: Source, ids: Tensor) -> dict[str, Any]:
+def reconstructions(sae: SAE, source: Source, ids: Tensor) -> np.ndarray | None:
     """Samples, what is made of them, and the difference, one below the other.
 
     Returns:
-        `picture`, uint8 [height, width, 3], or None where samples have no geometry; `explained`: for each sample
-        1 − ‖x − x̂‖² / ‖x − mean‖², with the mean of these samples.
+        uint8 [height, width, 3], or None where samples have no geometry.
     """
-    raw = source.gather(ids)
-    recon = sae.reconstruct(raw.to(sae.b_dec)).cpu()
-    power = (raw - raw.mean(0)).square().sum(1).clamp_min(1e-12)
-    explained = (1 - (raw - recon).square().sum(1) / power).tolist()
     shape = source.schema.shape
     if shape is None:
-        return {"picture": None, "explained": explained}
+        return None
+    raw = source.gather(ids)
+    recon = sae.reconstruct(raw.to(sae.b_dec)).cpu()
     low, high = raw.min(), raw.max()
     span = (high - low).clamp_min(1e-12)
     rows = [(raw - low) / span, (recon - low) / span, 0.5 + 0.5 * (recon - raw) / span]
     tiles = coloured(torch.cat(rows).unflatten(1, (*shape[:2], -1)))
-    return {"picture": tiled(tiles, len(ids)), "explained": explained}
+    return tiled(tiles, len(ids))
 
 
 @torch.no_grad()
@@ -85,26 +85,39 @@ def build_up(sae: SAE, source: Source, id: int, steps: int) -> dict[str, Any]:
 
 @torch.no_grad()
 def plane(sae: SAE, source: Source, n: int = 1500, seed: int = 0) -> dict[str, Any]:
-    """Codes in two dimensions, by UMAP where it is installed and else by their first two principal components.
+    """Up to `n` samples by their codes in two dimensions.
+
+    By UMAP (McInnes, Healy & Melville 2018) where it is installed and there are more samples than the 15 neighbours
+    that it looks at, else by the first two principal components.
 
     Returns:
-        `method`; `points` [m, 2]; `groups` [m], classes, −1 where there is none, or None; `ids` [m].
+        `method`; `points` [m, 2]; `groups` [m], classes, −1 where there is none, or None.
     """
     ids = spread(len(source), n)
     codes = sae.transform(source.gather(ids).to(sae.b_dec)).dense().cpu().double().numpy()
     labels = source.labels()
     groups = None if labels is None else labels[ids].numpy()
     method, points = _flattened(codes, seed)
-    return {"method": method, "points": points, "groups": groups, "ids": ids.numpy()}
+    return {"method": method, "points": points, "groups": groups}
 
 
 def _flattened(codes: np.ndarray, seed: int) -> tuple[str, np.ndarray]:
+    package = umap()
+    if package is not None and len(codes) > NEIGHBOURS:
+        flat = package.UMAP(n_neighbors=NEIGHBOURS, random_state=seed, n_jobs=1).fit_transform(codes)
+        return "UMAP", np.asarray(flat)
+    centred = codes - codes.mean(0)
+    left, size, _ = np.linalg.svd(centred, full_matrices=False)
+    points = np.zeros((len(codes), 2))
+    points[:, : min(2, left.shape[1])] = (left * size)[:, :2]
+    return "PCA", points
+
+
+def umap() -> Any:
+    """The package umap-learn, an extra; None: it is not installed."""
     try:
-        umap: Any = import_module("umap")  # an extra
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ImportWarning)  # it misses TensorFlow, for what nobody asks of it here
+            return import_module("umap")
     except ImportError:
-        centred = codes - codes.mean(0)
-        left, size, _ = np.linalg.svd(centred, full_matrices=False)
-        points = np.zeros((len(codes), 2))
-        points[:, : min(2, left.shape[1])] = (left * size)[:, :2]
-        return "PCA", points
-    return "UMAP", np.asarray(umap.UMAP(random_state=seed, n_jobs=1).fit_transform(codes))
+        return None
