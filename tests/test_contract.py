@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import Tensor
-from toys import F, dictionary, samples, toy_job, toy_source
+from toys import F, dictionary, mapped, samples, toy_job, toy_source
 
 from sparsight.core import SAE, Batch, Chain, Logged, Preprocess, SampleTerm, Schema, StatisticTerm, Term
 from sparsight.errors import SparsightError
@@ -212,7 +212,8 @@ def term_setting(name: str) -> tuple[Job, Tensor, Tensor]:
 
 
 def value_of(term: Term, job: Job, x: Tensor, dead: Tensor | None) -> Tensor:
-    step = job.sae.run(x, x, needs=term.needs, dead=dead)
+    target = x if job.sae.schema.n_targets is None else mapped(x)
+    step = job.sae.run(x, target, needs=term.needs, dead=dead)
     if isinstance(term, StatisticTerm):
         return term.value(term.statistic(step, job.sae), job.sae)
     assert isinstance(term, SampleTerm)

@@ -73,6 +73,9 @@ def compare(
     bench = _Bench(training, held_out, max(run.recipe["n_latents"] for run in runs))
     rows = [bench.run(run) for run in runs]
     n_latents, k = runs[0].recipe["n_latents"], max(1, round(rows[0]["l0"]))
+    if training.schema.n_targets is not None:
+        baselines = ()
+        bench.notes.append("baselines are left out: they rebuild their inputs, and here the targets are others")
     found = [bench.baseline(name, n_latents, k) for name in (names("baseline") if baselines is None else baselines)]
     rows += sorted((row for row in found if row is not None), key=lambda row: row["kind"] == "null")
     return {
@@ -115,7 +118,7 @@ def _remembered(runs: Sequence[Run], why: str) -> dict[str, Any]:
                 "dead": summary["dead"],
                 "silent": quality["silent"],
                 "probe_error": None,
-                **{name: shapes[name]["decoder"] if shapes else None for name in ("moran", "participation_ratio")},
+                **{name: shapes[name].get("decoder") if shapes else None for name in ("moran", "participation_ratio")},
                 "seconds": summary["seconds"],
             }
         )
@@ -155,7 +158,7 @@ class _Bench:
         """The row of a run."""
         sae, summary = run.sae(), run.summary
         assert summary is not None
-        atoms = sae.preprocess.rows_in_raw_units(sae.W_dec)
+        atoms = sae.filters()["decoder"]
         quality = measure_quality(sae, self.test, raw=True)
         probe = self._probe(lambda raw: _codes(sae, raw))
         return self._row(str(run.path), "run", quality, atoms, probe, summary["dead"], summary["seconds"])
@@ -211,7 +214,7 @@ class _Bench:
         dead: int | None,
         seconds: float,
     ) -> dict[str, Any]:
-        result, shape = quality.result(), self.schema.shape
+        result, shape = quality.result(), self.schema.shape if self.schema.alike else None
         live = atoms[quality.rate > 0].double()
         return {
             "name": name,

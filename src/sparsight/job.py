@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from torch import Tensor
 
 import sparsight
-from sparsight.core import SAE, Architecture, Facts, Observer, Output, Source, Term
+from sparsight.core import SAE, Architecture, Facts, Observer, Output, Sampler, Source, Term
 from sparsight.core.sampling import shuffled
 from sparsight.errors import SparsightError
 from sparsight.meters.moments import Moments
@@ -158,6 +158,9 @@ def prepare(recipe: Recipe, source: Source | None = None, *, device: str = "cpu"
     )
     sae.preprocess.fit(lambda: (batch.inputs for batch in training.chunks()), training.schema)
     notes = [note for part in sae.preprocess for note in part.notes]
+    if sae.own_targets is not None:
+        sae.own_targets.fit(lambda: _targets(training), training.schema.of_targets)
+        notes += [f"of the targets: {note}" for part in sae.own_targets for note in part.notes]
     size = len(training) if config.batch_size == "all" else config.batch_size
     if size > len(training):
         notes.append(f"the batch of {size} is larger than the data: every step takes all {len(training)} samples")
@@ -168,7 +171,7 @@ def prepare(recipe: Recipe, source: Source | None = None, *, device: str = "cpu"
             f"the output {sae.output!r} stays in [0, 1], and the data go from {facts.low:.4g} to {facts.high:.4g}: "
             "scale them, or set output=identity"
         )
-    architecture.initialisation(sae, sampler(training, sae, recipe.seed), facts, recipe.seed)
+    architecture.initialisation(sae, Draw(training, sae, recipe.seed), facts, recipe.seed)
     for constraint in architecture.constraints:
         constraint.after_step(sae)
     sae.to(device)
@@ -219,10 +222,11 @@ def _extra_terms(recipe: Recipe) -> dict[str, Term]:
 
 
 def refuse_non_finite(source: Source) -> None:
-    """Raise if any sample holds NaN or infinity, saying how many and which."""
-    moments = Moments(source.schema.n_inputs)
+    """Raise if any sample or target holds NaN or infinity, saying how many and which."""
+    moments = Moments(source.schema.n_inputs + (source.schema.n_targets or 0))
     for batch in source.chunks():
-        moments.update(batch.inputs, batch.ids)
+        targets = batch.targets
+        moments.update(batch.inputs if targets is None else torch.cat([batch.inputs, targets], 1), batch.ids)
     if moments.n_bad:
         which = ", ".join(str(i) for i in moments.bad_ids[:5])
         more = ", ..." if moments.n_bad > 5 else ""
@@ -233,10 +237,10 @@ def refuse_non_finite(source: Source) -> None:
 
 
 def measure(source: Source, sae: SAE, batch_size: int) -> Facts:
-    """What terms and starts need to know of the samples, in the units of the model."""
-    moments = Moments(sae.n_inputs)
+    """What terms and starts need to know of the targets, in the units of the model."""
+    moments = Moments(sae.sizes.n_targets)
     for batch in source.chunks():
-        moments.update(sae.preprocess(batch.inputs), weight=batch.weight)
+        moments.update(sae.units(batch.inputs, batch.targets)[1], weight=batch.weight)
     return Facts(
         schema=source.schema,
         n_samples=len(source),
@@ -249,14 +253,24 @@ def measure(source: Source, sae: SAE, batch_size: int) -> Facts:
     )
 
 
-def sampler(source: Source, sae: SAE, seed: int) -> Callable[[int], Tensor]:
-    """Draws different samples, in the units of the model: `sample(n)` gives up to n, [m, D]."""
+class Draw(Sampler):
+    """A `Sampler` of a source."""
 
-    def sample(n: int) -> Tensor:
-        ids = torch.from_numpy(np.sort(shuffled(len(source), seed, _INITIAL)[:n]))
-        return sae.preprocess(source.gather(ids)).unique(dim=0)
+    def __init__(self, source: Source, sae: SAE, seed: int) -> None:
+        self.source, self.sae, self.seed = source, sae, seed
 
-    return sample
+    def __call__(self, n: int) -> Tensor:
+        return self.pairs(n)[0].unique(dim=0)
+
+    def pairs(self, n: int) -> tuple[Tensor, Tensor]:
+        ids = torch.from_numpy(np.sort(shuffled(len(self.source), self.seed, _INITIAL)[:n]))
+        return self.sae.units(self.source.gather(ids), self.source.targets(ids))
+
+
+def _targets(source: Source) -> Iterator[Tensor]:
+    for batch in source.chunks():
+        assert batch.targets is not None
+        yield batch.targets
 
 
 def train(
@@ -281,7 +295,12 @@ def train(
         "python": platform.python_version(),
         "machine": {"system": platform.platform(), "cores": os.cpu_count(), "threads": torch.get_num_threads()},
         "device": device,
-        "data": {"samples": len(job.source), "inputs": job.sae.n_inputs, "sha256": job.source.fingerprint()},
+        "data": {
+            "samples": len(job.source),
+            "inputs": job.sae.n_inputs,
+            "targets": job.source.schema.n_targets,
+            "sha256": job.source.fingerprint(),
+        },
         "parameters": sum(p.numel() for p in job.sae.parameters()),
         "notes": list(job.notes),
     }
@@ -338,7 +357,7 @@ def shapes(sae: SAE, live: Tensor) -> dict[str, dict[str, float]]:
     if shape is None:
         return {}
     filters = {
-        **{of: weights[live] for of, weights in sae.filters().items()},
+        **{of: weights[live] for of, weights in sae.filters_of_inputs().items()},
         "noise": white_noise(sae.n_latents, sae.n_inputs),
     }
     measures: dict[str, Callable[[Tensor], Tensor]] = {

@@ -17,7 +17,7 @@ def every(run: Run, atlas: Atlas, measured: Source) -> dict[str, bytes]:
     sae = run.sae()
     found = pictures.feature_pictures(run)
     chosen = samples.chosen(measured, samples.SAMPLES)
-    if sae.schema.shape is not None:
+    if sae.schema.shape is not None and sae.schema.alike:
         made = samples.reconstructions(sae, measured, chosen)["picture"]
         built = samples.build_up(sae, measured, int(chosen[0]), samples.PARTS)["picture"]
         found |= {"reconstructions.png": pictures.png(made), "build-up.png": pictures.png(built)}
