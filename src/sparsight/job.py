@@ -22,6 +22,7 @@ from sparsight.errors import SparsightError
 from sparsight.meters.moments import Moments
 from sparsight.meters.quality import measure_quality
 from sparsight.meters.shape import elongation, moran, participation_ratio, white_noise
+from sparsight.meters.sites import explained_by_site
 from sparsight.optimise import TrainConfig
 from sparsight.run import Run
 from sparsight.spec import build, describe, explain
@@ -345,6 +346,7 @@ def _finish(job: Job, run: Run, observers: Sequence[Observer]) -> Run:
             "dead": job.trainer.n_dead,
             "quality": quality.result(),
             "shapes": shapes(job.sae, quality.rate > 0),
+            "sites": explained_by_site(job.sae, job.held_out or job.source) if job.sae.schema.sites else {},
             "weights": digest(job.sae),
         }
         run.finish(job.sae, summary)

@@ -42,16 +42,20 @@ class LinearEncoder(Encoder):
     Args:
         centre: subtract `b_dec` first; else pre = W_enc x + b_enc.
         tied: W_enc is W_dec, the same parameter.
+        bias: have `b_enc`; else it is 0, and no parameter.
     """
 
-    closed_form = True
-
-    def __init__(self, *, centre: bool = True, tied: bool = False) -> None:
+    def __init__(self, *, centre: bool = True, tied: bool = False, bias: bool = True) -> None:
         super().__init__()
-        self.centre, self.tied = centre, tied
+        self.centre, self.tied, self.biased = centre, tied, bias
+        self.closed_form = bias
 
     def setup(self, sizes: Sizes) -> None:
-        self.bias = nn.Parameter(torch.zeros(sizes.n_latents))
+        zeros = torch.zeros(sizes.n_latents)
+        if self.biased:
+            self.bias = nn.Parameter(zeros)
+        else:
+            self.register_buffer("bias", zeros)
         self.own = None if self.tied else nn.Parameter(torch.zeros(sizes.n_latents, sizes.n_inputs))
 
     def weight(self, decoder: Decoder) -> Tensor:
