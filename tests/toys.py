@@ -39,9 +39,7 @@ def toy_source(n: int = N, *, pictures: bool = True, targets: bool = False, seed
     """`samples` as a source, declared to be pictures of 4 × 4 pixels or not, with or without targets of their own."""
     shape = [SIDE, SIDE] if pictures else None
     x = samples(n, seed)
-    return build(
-        "source", {"name": "arrays", "shape": shape}, data=x, target=mapped(x) if targets else None, **more
-    )
+    return build("source", {"name": "arrays", "shape": shape}, data=x, target=mapped(x) if targets else None, **more)
 
 
 def toy_job(

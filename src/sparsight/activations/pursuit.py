@@ -35,15 +35,20 @@ class Pursuit(Activation):
         raise NotImplementedError("what is left over depends on the decoder: use select")
 
     def select(self, pre: Tensor, decoder: Decoder) -> Codes:
-        picked, made = self._path(pre.detach(), decoder.weight.detach())
-        chosen = functional.embedding(picked, decoder.weight)  # [B, k, D]
-        below, first = (chosen @ chosen.mT).tril(-1), pre.gather(1, picked)
+        rows = decoder.weight
+        gram = rows @ rows.T if len(rows) <= min(GRAM, self.k * len(pre)) else None
+        picked, made = self._path(pre.detach(), rows.detach(), None if gram is None else gram.detach())
+        if gram is None:
+            chosen = functional.embedding(picked, rows)  # [B, k, D]
+            products = chosen @ chosen.mT
+        else:
+            products = gram[picked[:, :, None], picked[:, None]]
+        below, first = products.tril(-1), pre.gather(1, picked)
         sizes = torch.linalg.solve_triangular(below, first[:, :, None], upper=False, unitriangular=True).squeeze(2)
         return _added_up(sizes.relu(), picked, made, pre.shape[1])  # rounding may leave one below 0
 
-    def _path(self, pre: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def _path(self, pre: Tensor, rows: Tensor, gram: Tensor | None) -> tuple[Tensor, Tensor]:
         """Which feature each step picks, [B, k], and whether the step was made: its inner product is positive."""
-        gram = rows @ rows.T if len(rows) <= min(GRAM, self.k * len(pre)) else None
         left, picked, made = pre.clone(), [], []
         for _ in range(self.k):
             size, feature = left.max(dim=1)

@@ -101,13 +101,13 @@ class Codes:
         return self.grouped([n])
 
     def grouped(self, ends: Sequence[int]) -> "Codes":
-        """Ragged codes with G rows for each of the B, [B·G]: those of the features below the first end, then up to the
-        second, and so on. Features from the last end on are left out.
+        """Ragged codes of G · B rows: B for the features below the first end, then B for those up to the second, and
+        so on. Features from the last end on are left out.
         """
         values, index, _ = self.sparse()
         groups = len(ends)
         group = torch.bucketize(index, torch.tensor(ends, device=index.device), right=True)
-        row = self.rows() * groups + group
+        row = group * len(self) + self.rows()
         kept = (group < groups).nonzero().squeeze(1)
         kept = kept[row[kept].argsort(stable=True)]
         counts = torch.bincount(row[kept], minlength=len(self) * groups)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -13,6 +12,7 @@ from sparsight.core.parts import Part
 from sparsight.errors import SparsightError
 from sparsight.kernels import sparse
 from sparsight.spec import register
+from sparsight.terms.squared_error import half_squares
 
 Prefixes = list[Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, le=1)]]
 HALVES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
@@ -66,18 +66,17 @@ class NestedError(SampleTerm):
 
     def per_sample(self, step: Step, sae: SAE) -> Tensor:
         *ends, _ = prefix_sizes(self.prefixes, sae.n_latents)
-        total = (step.recon - step.target).square().sum(1)
-        if ends:
-            nothing = sae.decoder(Codes.none(len(step.codes), sae.n_latents, step.codes.values), step.x)
-            logits = nothing[:, None] + group_sums(step.codes, sae.W_dec, ends).cumsum(1)
-            total = total + (sae.finish(logits) - step.target[:, None]).square().sum((1, 2))
-        return total * (0.5 / (len(ends) + 1))
+        errors = half_squares(step.recon, step.target)
+        logits = sae.decoder(Codes.none(len(step.codes), sae.n_latents, step.codes.values), step.x)
+        for part in group_sums(step.codes, sae.W_dec, ends):
+            logits = logits + part
+            errors = errors + half_squares(sae.finish(logits), step.target)
+        return errors / (len(ends) + 1)
 
 
-def group_sums(codes: Codes, rows: Tensor, ends: Sequence[int]) -> Tensor:
-    """What the features from the end of one group to that of the next add up to, [B, G, D_out]."""
-    if codes.is_dense:
-        spans = list(pairwise([0, *ends]))
-        return torch.stack([codes.values[:, low:high] @ rows[low:high] for low, high in spans], dim=1)
+def group_sums(codes: Codes, rows: Tensor, ends: Sequence[int]) -> Sequence[Tensor]:
+    """What the features from the end of one group to that of the next add up to, [B, D_out] for each."""
+    if codes.is_dense or not ends:
+        return [codes.values[:, low:high] @ rows[low:high] for low, high in pairwise([0, *ends])]
     nothing = rows.new_zeros(rows.shape[1])
-    return sparse.decode(codes.grouped(ends), rows, nothing).unflatten(0, (len(codes), len(ends)))
+    return sparse.decode(codes.grouped(ends), rows, nothing).split(len(codes))
