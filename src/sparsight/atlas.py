@@ -20,7 +20,6 @@ from sparsight.meters.examples import Kept
 from sparsight.meters.gabor import fit_gabor
 from sparsight.meters.moments import Moments, precise
 from sparsight.meters.neighbours import nearest, roughly_nearest
-from sparsight.meters.sites import at_sites
 
 BINS, PER_OCTAVE, LOWEST = 48, 2, -12
 """Histograms of |codes|: 48 bins of half an octave from 2⁻¹² on; the first and the last take what lies beyond."""
@@ -244,7 +243,7 @@ def _filters(sae: SAE, inputs: Moments, neighbours: int, fits: int) -> list[Colu
         norm = precise(filters).norm(dim=1)
         columns.append(_column(f"{of}.norm", norm, "weights", "‖w‖ in units of the data", None, features))
         if sae.schema.sites:
-            norms = torch.stack([precise(part).norm(dim=1) for part in at_sites(filters, sae.schema).values()], 1)
+            norms = torch.stack([precise(part).norm(dim=1) for part in sae.schema.at_sites(filters).values()], 1)
             about = f"‖w^s‖ in units of the data at {', '.join(sae.schema.sites)}"
             columns.append(_column(f"{of}.site_norms", norms, "weights", about, None, features))
         for name, measure in measures.items():

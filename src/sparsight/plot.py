@@ -44,9 +44,9 @@ def plot_reconstructions(run: Run, n: int = 10, *, source: Any = None) -> Any:
     _, measured = data_of(run, source)
     made = samples.reconstructions(run.sae(), measured, samples.chosen(measured, n))
     if made["picture"] is None:
-        raise SparsightError(
-            "the samples of this run have no shape, or its targets another, so there are no pictures of them"
-        )
+        unlike = "targets of this run are unlike its inputs"
+        what = "samples of this run have no shape" if measured.schema.alike else unlike
+        raise SparsightError(f"the {what}, so there are no pictures of them")
     return _picture(made["picture"], f"samples, reconstructions and differences of {run.path.name}")
 
 

@@ -38,6 +38,11 @@ class Schema:
         if self.sites is not None and sum(self.sites.values()) != self.n_inputs:
             raise SparsightError(f"sites of the widths {self.sites} do not make a sample of {self.n_inputs} inputs")
 
+    def at_sites(self, rows: Tensor) -> dict[str, Tensor]:
+        """The columns of rows, [n, D], that belong to each site, [n, D_s]; without sites all of them, as `all`."""
+        widths = self.sites or {"all": self.n_inputs}
+        return dict(zip(widths, rows.split(list(widths.values()), dim=1), strict=True))
+
     @property
     def of_targets(self) -> "Schema":
         """What targets are like: this schema, where they are the inputs."""

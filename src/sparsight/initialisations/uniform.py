@@ -3,7 +3,6 @@
 from typing import Literal
 
 import torch
-from torch import Tensor
 
 from sparsight.core import SAE, Facts, Initialisation, Sampler, generator
 from sparsight.spec import register

@@ -3,16 +3,9 @@
 import math
 
 import torch
-from torch import Tensor
 
-from sparsight.core import SAE, Schema, Source
+from sparsight.core import SAE, Source
 from sparsight.meters.moments import Moments, precise
-
-
-def at_sites(rows: Tensor, schema: Schema) -> dict[str, Tensor]:
-    """The columns of rows, [n, D], that belong to each site, [n, D_s]; without sites all of them, as `all`."""
-    widths = schema.sites or {"all": schema.n_inputs}
-    return dict(zip(widths, rows.split(list(widths.values()), dim=1), strict=True))
 
 
 @torch.no_grad()
@@ -33,6 +26,6 @@ def explained_by_site(sae: SAE, source: Source) -> dict[str, float]:
         errors += squares.sum(0) if weight is None else weight @ squares
         moments.update(x, weight=weight)
     sae.train(training)
-    found = at_sites(torch.stack([errors, moments.m2]), sae.schema)
+    found = sae.schema.at_sites(torch.stack([errors, moments.m2]))
     totals = {name: both.sum(1).tolist() for name, both in found.items()}
     return {name: 1 - left / power if power else math.nan for name, (left, power) in totals.items()}

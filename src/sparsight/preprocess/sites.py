@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from sparsight.core import Schema
-from sparsight.meters.sites import at_sites
 from sparsight.preprocess.affine import Affine
 from sparsight.spec import register
 
@@ -22,6 +21,6 @@ class ScaleSites(Affine):
 
     def fit(self, stream: Callable[[], Iterator[Tensor]], schema: Schema) -> None:
         variance = self.measure(stream, schema).variance
-        spreads = [part.mean().sqrt().expand(part.shape[1]) for part in at_sites(variance[None], schema).values()]
+        spreads = [part.mean().sqrt().expand(part.shape[1]) for part in schema.at_sites(variance[None]).values()]
         spread = torch.cat(spreads)
         self.spread.copy_(torch.where(spread > 0, spread, 1.0))

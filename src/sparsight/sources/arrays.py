@@ -84,9 +84,10 @@ class Arrays(Rows):
     @staticmethod
     def _pair(target: Any, width: int, shape: list[int] | None) -> "Arrays":
         """The targets as a source of their own."""
-        given = {"path": str(target)} if isinstance(target, str | Path) else {"data": target}
-        found = Arrays(**given)
-        return Arrays(**given, shape=shape) if found.schema.shape is None and found.schema.n_inputs == width else found
+        path, data = (str(target), None) if isinstance(target, str | Path) else (None, target)
+        found = Arrays(path=path, data=data)
+        alike = found.schema.shape is None and found.schema.n_inputs == width
+        return Arrays(path=path, data=data, shape=shape) if alike else found
 
     def _what(self) -> str:
         return "the data" if self.path is None else self.path

@@ -41,7 +41,7 @@ def prefix_sizes(prefixes: Sequence[int | float] | None, n_latents: int) -> list
 
 @register("term", "nested_error")
 class NestedError(SampleTerm):
-    """E_b[ 1/G Σ_g ½ ‖target_b − recon_b^g‖² ], with recon^g made from the first m_g features alone, m_1 < ... < m_G = F.
+    """E_b[ 1/G Σ_g ½ ‖target_b − recon_b^g‖² ], with recon^g from the first m_g features alone, m_1 < ... < m_G = F.
 
     The features of a prefix must do without the later ones, so general ones come first and special ones later (Bussmann
     et al. 2025). The mean over the G prefixes is the only division: with one prefix it is `squared_error`. The last

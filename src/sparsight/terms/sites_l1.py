@@ -5,7 +5,6 @@ from torch import Tensor
 
 from sparsight.core import SAE, SampleTerm, Step
 from sparsight.core.parts import Part
-from sparsight.meters.sites import at_sites
 from sparsight.spec import register
 
 
@@ -25,5 +24,5 @@ class SitesL1(SampleTerm):
         self.weight, self.warmup = weight, warmup
 
     def per_sample(self, step: Step, sae: SAE) -> Tensor:
-        norms = [torch.linalg.vector_norm(rows, dim=1) for rows in at_sites(sae.W_dec, sae.schema).values()]
+        norms = [torch.linalg.vector_norm(rows, dim=1) for rows in sae.schema.at_sites(sae.W_dec).values()]
         return step.codes.map(Tensor.abs).per_sample_sum(torch.stack(norms).sum(0))

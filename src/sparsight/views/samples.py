@@ -34,8 +34,8 @@ def reconstructions(sae: SAE, source: Source, ids: Tensor) -> dict[str, Any]:
     """What must be rebuilt of samples, what is made of them, and the difference, one below the other.
 
     Returns:
-        `picture`, uint8 [height, width, 3], or None where samples have no geometry or targets another; `explained`: for each sample
-        1 − ‖x − x̂‖² / ‖x − mean‖², with the mean of these samples.
+        `picture`, uint8 [height, width, 3], or None where samples have no geometry or targets another; `explained`: for
+        each sample 1 − ‖x − x̂‖² / ‖x − mean‖², with the mean of these samples.
     """
     recon = sae.reconstruct(source.gather(ids).to(sae.b_dec)).cpu()
     raw = _targets(source, ids)
