@@ -50,11 +50,11 @@ def learned(architecture: dict[str, object], preprocess: str) -> tuple[dict[str,
 
 
 def test_in_one_unit_both_sites_are_explained_and_the_sum_of_norms_keeps_features_to_their_own() -> None:
-    found, own = learned({"name": "crosscoder", "l1": 0.3}, "scale_sites")
-    assert min(found.values()) > 0.85
-    _, without = learned({"name": "relu_l1", "l1": 0.3, "unit_rows": False}, "scale_sites")
+    found, own = learned({"name": "crosscoder", "l1": 1.0}, "scale_sites")
+    assert min(found.values()) > 0.7
+    _, without = learned({"name": "relu_l1", "l1": 1.0, "unit_rows": False}, "scale_sites")
     assert own > without + 0.05
-    joint, _ = learned({"name": "crosscoder", "l1": 0.3}, "scale")
+    joint, _ = learned({"name": "crosscoder", "l1": 1.0}, "scale")
     assert joint["small"] < found["small"] - 0.2
 
 
