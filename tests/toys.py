@@ -29,16 +29,23 @@ def samples(n: int = N, seed: int = 1) -> Tensor:
     return (x / 1.5).clamp(0, 1)
 
 
-def toy_source(n: int = N, *, pictures: bool = True, seed: int = 1, **more: Any) -> Source:
-    """`samples` as a source, declared to be pictures of 4 × 4 pixels or not."""
+def mapped(x: Tensor) -> Tensor:
+    """Targets of another width, and no linear function of the inputs, [n, 10]."""
+    dice = torch.Generator().manual_seed(2)
+    return (x @ torch.randn(D, 10, generator=dice).to(x)).abs()
+
+
+def toy_source(n: int = N, *, pictures: bool = True, targets: bool = False, seed: int = 1, **more: Any) -> Source:
+    """`samples` as a source, declared to be pictures of 4 × 4 pixels or not, with or without targets of their own."""
     shape = [SIDE, SIDE] if pictures else None
-    return build("source", {"name": "arrays", "shape": shape}, data=samples(n, seed), **more)
+    x = samples(n, seed)
+    return build("source", {"name": "arrays", "shape": shape}, data=x, target=mapped(x) if targets else None, **more)
 
 
 def toy_job(
     architecture: str | dict[str, Any], source: Source | None = None, *, open_ended: bool = False, **recipe: Any
 ) -> Job:
-    """A small training of an architecture."""
+    """A small training of an architecture, on data with targets where it needs them."""
     train = {
         "epochs": 30.0,
         "batch_size": 64,
@@ -48,4 +55,5 @@ def toy_job(
         **recipe.pop("train", {}),
     }
     spec = {"name": "toy", "n_latents": F, "architecture": architecture, "train": train, **recipe}
-    return prepare(Recipe.parse(spec), source or toy_source(), open_ended=open_ended)
+    source = source or toy_source(targets=build("architecture", architecture).targets)
+    return prepare(Recipe.parse(spec), source, open_ended=open_ended)

@@ -229,23 +229,28 @@ def _entries(codes: Codes) -> tuple[Tensor, Tensor, Tensor]:
 
 def _filters(sae: SAE, inputs: Moments, neighbours: int, fits: int) -> list[Column]:
     """Measures of the weights, in the units of the data."""
-    shape, features = sae.schema.shape, sae.n_latents
-    noise = looks.white_noise(min(_NULLS, features), sae.n_inputs)
+    features = sae.n_latents
     deviation = inputs.variance.sqrt()
     varies = partial(looks.dead_input_energy, std=deviation / deviation.max(), below=CONSTANT)
-    measures: dict[str, Callable[..., Tensor]] = dict(PLAIN)
-    if shape is not None:
-        measures["constant_energy"] = varies
-        measures |= {name: partial(measure, shape=shape) for name, measure in PICTURED.items()}
+    pictured = sae.filters_of_inputs()
     fitted_null = math.nan
-    if shape is not None and fits:
-        fitted_null = float(fit_gabor(noise[:_FITTED_NULLS], shape).r2.nanmedian())
+    if sae.schema.shape is not None and fits:
+        noise = looks.white_noise(min(_FITTED_NULLS, features), sae.n_inputs)
+        fitted_null = float(fit_gabor(noise, sae.schema.shape).r2.nanmedian())
     columns = []
     for of, filters in sae.filters().items():
-        if filters.shape[1] != sae.n_inputs:
-            continue  # the decoder of a transcoder: its rows are no filters of these inputs
+        shape = sae.schema.shape if of in pictured else None
+        noise = looks.white_noise(min(_NULLS, features), filters.shape[1])
+        measures: dict[str, Callable[..., Tensor]] = dict(PLAIN)
+        if shape is not None:
+            measures["constant_energy"] = varies
+            measures |= {name: partial(measure, shape=shape) for name, measure in PICTURED.items()}
         norm = precise(filters).norm(dim=1)
         columns.append(_column(f"{of}.norm", norm, "weights", "‖w‖ in units of the data", None, features))
+        if sae.schema.sites:
+            norms = torch.stack([precise(part).norm(dim=1) for part in sae.schema.at_sites(filters).values()], 1)
+            about = f"‖w^s‖ in units of the data at {', '.join(sae.schema.sites)}"
+            columns.append(_column(f"{of}.site_norms", norms, "weights", about, None, features))
         for name, measure in measures.items():
             values = torch.cat([measure(block) for block in filters.split(BLOCK)])
             null = float(measure(noise).nanmedian())

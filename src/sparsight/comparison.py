@@ -97,6 +97,9 @@ def beside(
     bench = benches[parts[0]]
     rows = [benches[part].run(run) for run, part in zip(runs, parts, strict=True)]
     n_latents, k = runs[0].recipe["n_latents"], max(1, round(rows[0]["l0"]))
+    if parts[0][0].schema.n_targets is not None:
+        baselines = ()
+        bench.notes.append("baselines are left out: they rebuild their inputs, and here the targets are others")
     found = [bench.baseline(name, n_latents, k) for name in (names("baseline") if baselines is None else baselines)]
     rows += sorted((row for row in found if row is not None), key=lambda row: row["kind"] == "null")
     return {
@@ -167,7 +170,7 @@ def _remembered(runs: Sequence[Run], why: str) -> dict[str, Any]:
                 "silent": quality["silent"],
                 "probe_error": None,
                 "found": summary["recovery"].get("found"),
-                **{name: shapes[name]["decoder"] if shapes else None for name in ("moran", "participation_ratio")},
+                **{name: shapes[name].get("decoder") if shapes else None for name in ("moran", "participation_ratio")},
                 "seconds": summary["seconds"],
             }
         )
@@ -209,7 +212,7 @@ class _Bench:
         """The row of a run."""
         sae, summary = run.sae(), run.summary
         assert summary is not None
-        atoms = sae.preprocess.rows_in_raw_units(sae.W_dec)
+        atoms = sae.filters()["decoder"]
         quality = measure_quality(sae, self.test, raw=True)
         probe = self._probe(lambda raw: _codes(sae, raw))
         return self._row(str(run.path), "run", quality, atoms, probe, summary["dead"], summary["seconds"])
@@ -265,7 +268,7 @@ class _Bench:
         dead: int | None,
         seconds: float,
     ) -> dict[str, Any]:
-        result, shape = quality.result(), self.schema.shape
+        result, shape = quality.result(), self.schema.shape if self.schema.alike else None
         live = atoms[quality.rate > 0].double()
         return {
             "name": name,

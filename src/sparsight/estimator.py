@@ -97,7 +97,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
         Args:
             X: samples.
-            y: ignored.
+            y: targets, [N, D_out], where the architecture maps inputs to targets, as `transcoder` does; else ignored.
             sample_weight: [N]. A weight of 2 is the sample twice; where all samples fit into one batch, exactly so.
 
         Raises:
@@ -105,7 +105,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """
         X = self._validated(X, reset=True, least=2)
         recipe = self._recipe(X.shape[1])
-        source = self._source(X, sample_weight, recipe.train.batch_size)
+        source = self._source(X, self._targets(y, recipe), sample_weight, recipe.train.batch_size)
         if self.max_epochs is None:
             size = recipe.train.batch_size
             per_epoch = 1 if size == "all" else max(1.0, len(source) / size)
@@ -130,9 +130,10 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """
         first = not hasattr(self, "sae_")
         X = self._validated(X, reset=first, least=2 if first else 1)
-        source = self._source(X, sample_weight, 0)
+        recipe = self._recipe(X.shape[1])
+        source = self._source(X, self._targets(y, recipe), sample_weight, 0)
         if first:
-            job = prepare(self._recipe(X.shape[1]), source, device=choose_device(self.device), open_ended=True)
+            job = prepare(recipe, source, device=choose_device(self.device), open_ended=True)
             self.n_iter_ = 0
             self._keep(job)
         trainer = self._trainer
@@ -157,7 +158,11 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return sp.vstack(parts, format="csr") if self.sparse_output else np.concatenate(parts)
 
     def inverse_transform(self, X: Any) -> np.ndarray:
-        """Reconstructions in the units of the data, [N, D], of codes X, [N, F], dense or sparse."""
+        """Reconstructions in the units of the data (the targets), [N, D], of codes X, [N, F], dense or sparse.
+
+        Raises:
+            SparsightError: codes of another width, or a decoder that needs the inputs too: use `reconstruct`.
+        """
         check_is_fitted(self, "sae_")
         codes: Any = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])  # type: ignore[arg-type]
         if codes.shape[1] != self.sae_.n_latents:
@@ -167,10 +172,10 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         sae = self._model(codes.dtype)
         with torch.no_grad():
             recons = [sae.decode(Codes(rows, sae.n_latents)) for rows in self._rows(codes, sae)]
-            return np.concatenate([sae.preprocess.inverse(recon).cpu().numpy() for recon in recons])
+            return np.concatenate([sae.preprocess_targets.inverse(recon).cpu().numpy() for recon in recons])
 
     def reconstruct(self, X: Any) -> np.ndarray:
-        """What the model makes of X, [N, D], in the units of the data: `inverse_transform(transform(X))`."""
+        """What the model makes of X, [N, D], in the units of the data (the targets)."""
         check_is_fitted(self, "sae_")
         X = self._validated(X, reset=False)
         sae = self._model(X.dtype)
@@ -178,14 +183,17 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             return np.concatenate([sae.reconstruct(rows).cpu().numpy() for rows in self._rows(X, sae)])
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """The explained variance of X in its own units: 1 − Σ‖x − reconstruction‖² / Σ‖x − mean‖². 1 is perfect."""
+        """The explained variance of X in its own units: 1 − Σ‖x − reconstruction‖² / Σ‖x − mean‖². 1 is perfect.
+
+        Of a transcoder it is that of its targets y, [N, D_out].
+        """
         check_is_fitted(self, "sae_")
         X = self._validated(X, reset=False)
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, X)
-        source = build("source", "arrays", data=X, weight=weight)
+        source = build("source", "arrays", data=X, weight=weight, target=self._targets(y, self._recipe(X.shape[1])))
         return measure_quality(self.sae_, source, raw=True).result()["explained_variance"]
 
-    def objective(self, X: Any) -> dict[str, float]:
+    def objective(self, X: Any, y: Any = None) -> dict[str, float]:
         """The mean loss on X, term by term, each times its weight, and their `total`: what training makes small.
 
         Without noise, and per sample: it does not depend on how many there are.
@@ -194,10 +202,12 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         X = self._validated(X, reset=False)
         terms = self._trainer.terms
         sums: dict[str, Tensor] = {}
-        for rows in self._rows(X, self.sae_):
+        targets = self._targets(y, self._recipe(X.shape[1]))
+        for n, rows in enumerate(self._rows(X, self.sae_)):
             with torch.no_grad():
-                x = self.sae_.preprocess(rows)
-                step = self.sae_.run(x, x, needs=self._trainer.needs)
+                part = None if targets is None else torch.from_numpy(targets[n * CHUNK : (n + 1) * CHUNK])
+                x, target = self.sae_.units(rows, part)
+                step = self.sae_.run(x, target, needs=self._trainer.needs)
                 for name, term in terms.items():
                     if isinstance(term, SampleTerm):
                         found = term.per_sample(step, self.sae_).double().mean()
@@ -263,21 +273,31 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         asked["seed"] = int(check_random_state(self.random_state).randint(2**31 - 1))
         return Recipe.parse(asked)
 
-    def _source(self, X: Any, sample_weight: Any, batch_size: int | Literal["all"]) -> Source:
+    @staticmethod
+    def _targets(y: Any, recipe: Recipe) -> Any:
+        """y as targets, [N, D_out], where the architecture takes them."""
+        if not build("architecture", recipe.architecture).targets:
+            return None
+        if y is None:
+            name = recipe.architecture["name"]
+            raise SparsightError(f"{name} maps inputs to targets: give these as y, a row for each of X")
+        return check_array(y, dtype=[np.float64, np.float32], input_name="y")  # type: ignore[arg-type]
+
+    def _source(self, X: Any, y: Any, sample_weight: Any, batch_size: int | Literal["all"]) -> Source:
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-        refuse_non_finite(self._rows_as_they_are(X, None))  # while rows have the numbers that the user knows
-        if batch_size == "all" or X.shape[0] <= batch_size:
+        refuse_non_finite(self._rows_as_they_are(X, y, None))  # while rows have the numbers that the user knows
+        if y is None and (batch_size == "all" or X.shape[0] <= batch_size):
             # equal samples become one with the sum of their weights, so that weights and repetitions are the same bits
             rows, inverse = np.unique(_dense(X), axis=0, return_inverse=True)
             total = np.bincount(inverse.ravel(), weights=weight, minlength=len(rows))
             X, weight = rows[total > 0], total[total > 0]
         elif weight is not None:
-            X, weight = X[weight > 0], weight[weight > 0]
-        return self._rows_as_they_are(X, weight)
+            X, y, weight = X[weight > 0], None if y is None else y[weight > 0], weight[weight > 0]
+        return self._rows_as_they_are(X, y, weight)
 
-    def _rows_as_they_are(self, X: Any, weight: Any) -> Source:
+    def _rows_as_they_are(self, X: Any, y: Any, weight: Any) -> Source:
         shape = None if self.shape is None else [int(n) for n in self.shape]
-        return build("source", {"name": "arrays", "shape": shape}, data=X, weight=weight)
+        return build("source", {"name": "arrays", "shape": shape}, data=X, weight=weight, target=y)
 
     def _keep(self, job: Job) -> None:
         self.sae_, self._trainer, self.notes_ = job.sae, job.trainer, list(job.notes)

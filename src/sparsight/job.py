@@ -16,13 +16,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from torch import Tensor
 
 import sparsight
-from sparsight.core import SAE, Architecture, Facts, Observer, Output, Source, Term
+from sparsight.core import SAE, Architecture, Facts, Observer, Output, Sampler, Source, Term
 from sparsight.core.sampling import shuffled
 from sparsight.errors import SparsightError
 from sparsight.meters.moments import Moments
 from sparsight.meters.quality import measure_quality
 from sparsight.meters.recovery import recovered
 from sparsight.meters.shape import elongation, moran, participation_ratio, white_noise
+from sparsight.meters.sites import explained_by_site
 from sparsight.optimise import TrainConfig
 from sparsight.run import Run
 from sparsight.spec import build, describe, explain
@@ -161,6 +162,9 @@ def prepare(recipe: Recipe, source: Source | None = None, *, device: str = "cpu"
     )
     sae.preprocess.fit(lambda: (batch.inputs for batch in training.chunks()), training.schema)
     notes = [note for part in sae.preprocess for note in part.notes]
+    if sae.own_targets is not None:
+        sae.own_targets.fit(lambda: _targets(training), training.schema.of_targets)
+        notes += [f"of the targets: {note}" for part in sae.own_targets for note in part.notes]
     size = len(training) if config.batch_size == "all" else config.batch_size
     if size > len(training):
         notes.append(f"the batch of {size} is larger than the data: every step takes all {len(training)} samples")
@@ -171,12 +175,12 @@ def prepare(recipe: Recipe, source: Source | None = None, *, device: str = "cpu"
             f"the output {sae.output!r} stays in [0, 1], and the data go from {facts.low:.4g} to {facts.high:.4g}: "
             "scale them, or set output=identity"
         )
-    sample = sampler(training, sae, recipe.seed)
-    architecture.initialisation(sae, sample, facts, recipe.seed)
+    draw = Draw(training, sae, recipe.seed)
+    architecture.initialisation(sae, draw, facts, recipe.seed)
     for constraint in architecture.constraints:
         constraint.after_step(sae)
     with torch.no_grad():
-        sae.activation.begin(sae.pre(sample(_BEGIN)))
+        sae.activation.begin(sae.pre(draw(_BEGIN)))
     sae.to(device)
     trainer = Trainer(
         sae,
@@ -238,10 +242,11 @@ def _extra_terms(recipe: Recipe) -> dict[str, Term]:
 
 
 def refuse_non_finite(source: Source) -> None:
-    """Raise if any sample holds NaN or infinity, saying how many and which."""
-    moments = Moments(source.schema.n_inputs)
+    """Raise if any sample or target holds NaN or infinity, saying how many and which."""
+    moments = Moments(source.schema.n_inputs + (source.schema.n_targets or 0))
     for batch in source.chunks():
-        moments.update(batch.inputs, batch.ids)
+        targets = batch.targets
+        moments.update(batch.inputs if targets is None else torch.cat([batch.inputs, targets], 1), batch.ids)
     if moments.n_bad:
         which = ", ".join(str(i) for i in moments.bad_ids[:5])
         more = ", ..." if moments.n_bad > 5 else ""
@@ -252,10 +257,10 @@ def refuse_non_finite(source: Source) -> None:
 
 
 def measure(source: Source, sae: SAE, batch_size: int) -> Facts:
-    """What terms and starts need to know of the samples, in the units of the model."""
-    moments = Moments(sae.n_inputs)
+    """What terms and starts need to know of the targets, in the units of the model."""
+    moments = Moments(sae.sizes.n_targets)
     for batch in source.chunks():
-        moments.update(sae.preprocess(batch.inputs), weight=batch.weight)
+        moments.update(sae.units(batch.inputs, batch.targets)[1], weight=batch.weight)
     return Facts(
         schema=source.schema,
         n_samples=len(source),
@@ -268,14 +273,24 @@ def measure(source: Source, sae: SAE, batch_size: int) -> Facts:
     )
 
 
-def sampler(source: Source, sae: SAE, seed: int) -> Callable[[int], Tensor]:
-    """Draws different samples, in the units of the model: `sample(n)` gives up to n, [m, D]."""
+class Draw(Sampler):
+    """A `Sampler` of a source."""
 
-    def sample(n: int) -> Tensor:
-        ids = torch.from_numpy(np.sort(shuffled(len(source), seed, _INITIAL)[:n]))
-        return sae.preprocess(source.gather(ids)).unique(dim=0)
+    def __init__(self, source: Source, sae: SAE, seed: int) -> None:
+        self.source, self.sae, self.seed = source, sae, seed
 
-    return sample
+    def __call__(self, n: int) -> Tensor:
+        return self.pairs(n)[0].unique(dim=0)
+
+    def pairs(self, n: int) -> tuple[Tensor, Tensor]:
+        ids = torch.from_numpy(np.sort(shuffled(len(self.source), self.seed, _INITIAL)[:n]))
+        return self.sae.units(self.source.gather(ids), self.source.targets(ids))
+
+
+def _targets(source: Source) -> Iterator[Tensor]:
+    for batch in source.chunks():
+        assert batch.targets is not None
+        yield batch.targets
 
 
 def train(
@@ -300,7 +315,12 @@ def train(
         "python": platform.python_version(),
         "machine": {"system": platform.platform(), "cores": os.cpu_count(), "threads": torch.get_num_threads()},
         "device": device,
-        "data": {"samples": len(job.source), "inputs": job.sae.n_inputs, "sha256": job.source.fingerprint()},
+        "data": {
+            "samples": len(job.source),
+            "inputs": job.sae.n_inputs,
+            "targets": job.source.schema.n_targets,
+            "sha256": job.source.fingerprint(),
+        },
         "lr": job.trainer.lr,
         "parameters": sum(p.numel() for p in job.sae.parameters()),
         "notes": list(job.notes),
@@ -349,6 +369,7 @@ def _finish(job: Job, run: Run, observers: Sequence[Observer]) -> Run:
             "null": quality.null(),
             "recovery": recovered(job.sae, samples),
             "shapes": shapes(job.sae, quality.rate > 0),
+            "sites": explained_by_site(job.sae, job.held_out or job.source) if job.sae.schema.sites else {},
             "weights": digest(job.sae),
         }
         run.finish(job.sae, summary)
@@ -361,7 +382,7 @@ def shapes(sae: SAE, live: Tensor) -> dict[str, dict[str, float]]:
     if shape is None:
         return {}
     filters = {
-        **{of: weights[live] for of, weights in sae.filters().items()},
+        **{of: weights[live] for of, weights in sae.filters_of_inputs().items()},
         "noise": white_noise(sae.n_latents, sae.n_inputs),
     }
     measures: dict[str, Callable[[Tensor], Tensor]] = {

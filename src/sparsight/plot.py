@@ -18,12 +18,14 @@ def plot_features(run: Run, of: Literal["encoder", "decoder", "null"] = "decoder
         The Matplotlib axes.
 
     Raises:
-        SparsightError: samples of this run are no pictures.
+        SparsightError: samples of this run are no pictures, or its targets are others than its inputs.
     """
     sae = run.sae()
     shape = sae.schema.shape
     if shape is None:
         raise SparsightError("the samples of this run have no shape, so its filters are no pictures")
+    if of == "decoder" and not sae.schema.alike:
+        raise SparsightError("the targets of this run have another shape than its inputs: plot of='encoder'")
     shown = features.filters(sae, spread(sae.n_latents, most).numpy())[of]
     return _picture(pictures.grid(shown, shape, zoom=1), f"{of} of {run.path.name}")
 
@@ -42,7 +44,9 @@ def plot_reconstructions(run: Run, n: int = 10, *, source: Any = None) -> Any:
     _, measured = data_of(run, source)
     picture = samples.reconstructions(run.sae(), measured, samples.chosen(measured, n))
     if picture is None:
-        raise SparsightError("the samples of this run have no shape, so there are no pictures of them")
+        unlike = "targets of this run are unlike its inputs"
+        what = "samples of this run have no shape" if measured.schema.alike else unlike
+        raise SparsightError(f"the {what}, so there are no pictures of them")
     return _picture(picture, f"samples, reconstructions and differences of {run.path.name}")
 
 

@@ -32,6 +32,7 @@ from sparsight.errors import SparsightError
 from sparsight.meters.quality import evaluate
 from sparsight.optimise import TrainConfig, learning_rate, make_optimizer
 from sparsight.run import Run
+from sparsight.spec import describe
 
 DEAD_EVERY = 8
 """Steps between two looks at which features are dead."""
@@ -90,7 +91,7 @@ class Trainer:
         self.device = sae.b_dec.device
         self.notes: list[str] = []
         self.terms = {name: term for name, term in terms.items() if self._keep(term.check(sae, facts))}
-        self.augmentations = [a for a in augmentations if self._keep(a.check(facts.schema))]
+        self.augmentations = [a for a in augmentations if self._keep(self._unfit(a))]
         self.needs = frozenset().union(*(term.needs for term in self.terms.values()))
         self.batch_size = facts.batch_size
         self.steps = max(1, math.ceil(config.epochs * facts.n_samples / self.batch_size))
@@ -104,6 +105,11 @@ class Trainer:
         self.best: dict[str, Any] = {"error": math.inf, "waited": 0, "weights": None}
         self.seconds = 0.0
         self.last: dict[str, Any] = {}
+
+    def _unfit(self, augmentation: Augmentation) -> str | None:
+        if self.facts.schema.n_targets is not None:
+            return f"{describe(augmentation)['name']} is left out: it would change the inputs, and not their targets"
+        return augmentation.check(self.facts.schema)
 
     def _keep(self, note: str | None) -> bool:
         if note is not None and note not in self.notes:
@@ -210,8 +216,8 @@ class Trainer:
         inputs = batch.inputs.to(self.sae.b_dec)
         for augmentation in self.augmentations:
             inputs = augmentation(inputs, batch, self.facts.schema, self.seed)
-        target = self.sae.preprocess(inputs)
-        return target if self.corruption is None else self.corruption(target, batch, self.seed), target
+        x, target = self.sae.units(inputs, batch.targets)
+        return x if self.corruption is None else self.corruption(x, batch, self.seed), target
 
     def _forward(self, batch: Batch) -> Step:
         x, target = self._seen(batch)

@@ -49,6 +49,16 @@ def synthetic(folder: Path, changed: bool) -> Source:
     return made.take(torch.tensor([*range(N - 1), N if changed else N - 1]))
 
 
+def sites(folder: Path, changed: bool) -> Source:
+    folders = [folder / name for name in ("first", "second")]
+    for place in folders:
+        place.mkdir(exist_ok=True)
+    np.save(folders[0] / "rows.npy", pictures(False).reshape(N, -1)[:, :7])
+    np.save(folders[1] / "rows.npy", pictures(changed).reshape(N, -1)[:, 7:])
+    parts = {place.name: {"name": "arrays", "path": str(place / "rows.npy")} for place in folders}
+    return build("source", {"name": "sites", "sites": parts})
+
+
 EXAMPLES: dict[str, Callable[[Path, bool], Source]] = {
     "arrays": arrays,
     "digits": digits,
@@ -56,6 +66,7 @@ EXAMPLES: dict[str, Callable[[Path, bool], Source]] = {
     "images": images,
     "planted": planted,
     "synthetic": synthetic,
+    "sites": sites,
 }
 """For each source how to make one of 30 samples, all different, or the same with one value changed."""
 

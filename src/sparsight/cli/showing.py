@@ -36,7 +36,8 @@ def _tell(record: Mapping[str, Any], console: Console) -> None:
 
     data, last = record["data"], record["last"]
     say(f"run      {record['run']}: {_state(record)}")
-    say(f"data     {_source(data['source'])}: {data['samples']:,} samples of {data['inputs']:,} inputs")
+    targets = "" if data.get("targets") is None else f" and {data['targets']:,} targets"
+    say(f"data     {_source(data['source'])}: {data['samples']:,} samples of {data['inputs']:,} inputs{targets}")
     say(f"model    {record['n_latents']:,} features, architecture {_part(record['architecture'])}")
     say(f"recipe   {_recipe(record)}")
     for note in record["notes"]:
@@ -67,7 +68,7 @@ def _tell(record: Mapping[str, Any], console: Console) -> None:
     if record["shapes"]:
         shapes = table("median over live features", "encoder", "decoder", "null:\nnoise")
         for measure, row in record["shapes"].items():
-            shapes.add_row(measure.replace("_", " "), *(figure(row[of]) for of in ("encoder", "decoder", "noise")))
+            shapes.add_row(measure.replace("_", " "), *(figure(row.get(of)) for of in ("encoder", "decoder", "noise")))
         console.print()
         console.print(shapes)
     if record["report"] is not None:

@@ -17,6 +17,7 @@ from sparsight.core.parts import (
     Output,
     Part,
     Preprocess,
+    Sampler,
     SampleTerm,
     Sizes,
     Source,
@@ -29,6 +30,6 @@ from sparsight.core.sae import SAE
 __all__ = [
     "SAE", "Activation", "Architecture", "Atlas", "Augmentation", "Batch", "Chain", "Codes", "Column", "Constraint",
     "Corruption", "Cost", "Decoder", "Encoder", "Example", "Facts", "Gradients", "Initialisation", "Logged",
-    "Observer", "Output", "Part", "Preprocess", "SampleTerm", "Schema", "Sizes", "Source", "StatisticTerm", "Step",
-    "Term", "generator",
+    "Observer", "Output", "Part", "Preprocess", "SampleTerm", "Sampler", "Schema", "Sizes", "Source", "StatisticTerm",
+    "Step", "Term", "generator",
 ]  # fmt: skip

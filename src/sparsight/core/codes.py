@@ -1,6 +1,6 @@
 """Codes: what a batch of samples is made of, dense or sparse, behind one face."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,12 @@ class Codes:
         rows, k = values.shape
         offsets = torch.arange(0, (rows + 1) * k, k, device=values.device) if k else index.new_zeros(rows + 1)
         return cls(values.flatten(), n_latents, index.flatten(), offsets)
+
+    @classmethod
+    def none(cls, rows: int, n_latents: int, like: Tensor) -> "Codes":
+        """The codes of samples in which no feature fires, of the type and on the device of `like`."""
+        offsets = torch.zeros(rows + 1, dtype=torch.long, device=like.device)
+        return cls(like.new_zeros(0), n_latents, offsets[:0], offsets)
 
     def __len__(self) -> int:
         return len(self.values if self.offsets is None else self.offsets[1:])
@@ -97,10 +103,21 @@ class Codes:
         return torch.where(found.isfinite(), found, 0.0)
 
     def prefix(self, n: int) -> "Codes":
-        """The codes of the first `n` features alone."""
+        """The codes of the first `n` features, with 0 for the others."""
         if self.index is None:
-            return Codes(self.values[:, :n], n)
-        keep = self.index < n
-        counts = torch.bincount(self.rows()[keep], minlength=len(self))
+            return Codes(self.values * (torch.arange(self.n_latents, device=self.values.device) < n), self.n_latents)
+        return self.grouped([n])
+
+    def grouped(self, ends: Sequence[int]) -> "Codes":
+        """Ragged codes of G · B rows: B for the features below the first end, then B for those up to the second, and
+        so on. Features from the last end on are left out.
+        """
+        values, index, _ = self.sparse()
+        groups = len(ends)
+        group = torch.bucketize(index, torch.tensor(ends, device=index.device), right=True)
+        row = group * len(self) + self.rows()
+        kept = (group < groups).nonzero().squeeze(1)
+        kept = kept[row[kept].argsort(stable=True)]
+        counts = torch.bincount(row[kept], minlength=len(self) * groups)
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-        return Codes(self.values[keep], n, self.index[keep], offsets)
+        return Codes(values[kept], self.n_latents, index[kept], offsets)

@@ -60,6 +60,10 @@ class Source(ABC):
     def gather(self, ids: Tensor) -> Tensor:
         """The raw inputs of some samples, [n, D], float32."""
 
+    def targets(self, ids: Tensor) -> Tensor | None:
+        """The raw targets of some samples, [n, D_out], float32; None: they are the inputs."""
+        return None
+
     def weights(self) -> Tensor | None:
         """A weight for every sample, [N], with a mean of 1; None: all are 1."""
         return None
@@ -183,7 +187,7 @@ class Encoder(nn.Module, ABC):
     """x to pre-activations."""
 
     closed_form: bool = False
-    bias: nn.Parameter  # [F]
+    bias: Tensor  # [F], a parameter, or zeros in a buffer where there is no bias
 
     @abstractmethod
     def setup(self, sizes: Sizes) -> None:
@@ -199,7 +203,7 @@ class Encoder(nn.Module, ABC):
 
     def codes(self, x: Tensor, decoder: "Decoder", activation: "Activation") -> Codes:
         """activation(pre), faster where the encoder knows a way."""
-        return activation(self(x, decoder))
+        return activation.select(self(x, decoder), decoder)
 
     def pull_back(self, x: Tensor, of_pre: Tensor, decoder: "Decoder", gradients: Gradients) -> None:
         """The closed form of the gradient, where `closed_form` says that there is one: add those of the parameters."""
@@ -268,6 +272,10 @@ class Activation(nn.Module, ABC):
         """
         return torch.minimum(pre.abs(), pre.sort(dim=1).values.diff(dim=1).amin(1, keepdim=True))
 
+    def select(self, pre: Tensor, decoder: "Decoder") -> Codes:
+        """forward(pre), unless which codes there are depends on the decoder."""
+        return self(pre)
+
     def slope(self, values: Tensor) -> Tensor:
         """∂codes/∂pre at the stored values, [nnz], where `selects` says so."""
         raise NotImplementedError
@@ -289,8 +297,13 @@ class Decoder(nn.Module, ABC):
         """Create the parameters."""
 
     @abstractmethod
-    def forward(self, codes: Codes) -> Tensor:
-        """The sum before the output function, [B, D_out]."""
+    def forward(self, codes: Codes, x: Tensor | None = None) -> Tensor:
+        """The sum before the output function, [B, D_out]; linear in the codes.
+
+        Args:
+            codes: of the samples.
+            x: what the encoder saw, [B, D], for decoders with a way past the codes.
+        """
 
     def pull_back(self, codes: Codes, of_logits: Tensor, gradients: Gradients) -> Tensor:
         """The closed form of the gradient, where `closed_form` says so: that of dense codes; add the parameters'."""
@@ -311,8 +324,20 @@ class Initialisation(ABC):
     """Where training starts."""
 
     @abstractmethod
-    def __call__(self, sae: "SAE", sample: Callable[[int], Tensor], facts: Facts, seed: int) -> None:
-        """Fill the weights in place. `sample(n)` gives up to n different training samples, [m, D]."""
+    def __call__(self, sae: "SAE", sample: "Sampler", facts: Facts, seed: int) -> None:
+        """Fill the weights in place."""
+
+
+class Sampler(Protocol):
+    """Draws different training samples, in the units of the model."""
+
+    def __call__(self, n: int, /) -> Tensor:
+        """Up to n inputs, [m, D]."""
+        ...
+
+    def pairs(self, n: int, /) -> tuple[Tensor, Tensor]:
+        """Up to n inputs, [m, D], and their targets, [m, D_out]."""
+        ...
 
 
 class Term(nn.Module, ABC):
@@ -397,6 +422,8 @@ class Architecture:
     constraints: tuple[Constraint, ...] = ()
     output: Output = "identity"
     """The function that turns the decoder's sum into the reconstruction; a recipe may change it."""
+    targets: bool = False
+    """Whether it maps inputs to targets of another kind: the source must then have some, and else must not."""
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The knobs."""

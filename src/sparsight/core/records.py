@@ -21,6 +21,10 @@ class Schema:
     n_inputs: int
     n_targets: int | None = None
     """Where inputs and targets differ; else they are the same."""
+    target_shape: tuple[int, ...] | None = None
+    """The geometry of one target, where inputs and targets differ."""
+    sites: dict[str, int] | None = None
+    """The name and width of each part of a sample, in order, where it is put together from several (a crosscoder's)."""
     shape: tuple[int, ...] | None = None
     """The geometry of one sample: (height, width) or (height, width, channels). None: it has none."""
     names: tuple[str, ...] | None = None
@@ -31,6 +35,24 @@ class Schema:
     def __post_init__(self) -> None:
         if self.shape is not None and int(np.prod(self.shape)) != self.n_inputs:
             raise SparsightError(f"a sample of {self.n_inputs} inputs cannot have the shape {self.shape}")
+        if self.sites is not None and sum(self.sites.values()) != self.n_inputs:
+            raise SparsightError(f"sites of the widths {self.sites} do not make a sample of {self.n_inputs} inputs")
+
+    def at_sites(self, rows: Tensor) -> dict[str, Tensor]:
+        """The columns of rows, [n, D], that belong to each site, [n, D_s]; without sites all of them, as `all`."""
+        widths = self.sites or {"all": self.n_inputs}
+        return dict(zip(widths, rows.split(list(widths.values()), dim=1), strict=True))
+
+    @property
+    def of_targets(self) -> "Schema":
+        """What targets are like: this schema, where they are the inputs."""
+        return self if self.n_targets is None else Schema(n_inputs=self.n_targets, shape=self.target_shape)
+
+    @property
+    def alike(self) -> bool:
+        """Whether targets have the width and the geometry of inputs, so that decoder rows are filters of their kind."""
+        targets = self.of_targets
+        return (targets.n_inputs, targets.shape) == (self.n_inputs, self.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +76,11 @@ class Batch:
     def inputs(self) -> Tensor:
         """Raw samples, [B, D]."""
         return self.source.gather(self.ids)
+
+    @property
+    def targets(self) -> Tensor | None:
+        """Raw targets, [B, D_out]; None: they are the inputs."""
+        return self.source.targets(self.ids)
 
     @property
     def weight(self) -> Tensor | None:

@@ -29,7 +29,8 @@ class SAE(nn.Module):
     `W_enc`, `W_dec` [F, D] (one row per feature in both), `b_enc` [F], `b_dec` [D].
 
     `encode`, `decode` and `forward` work in the units of the model; `transform` and `reconstruct` take raw
-    samples, and the preprocessing in between is part of the model and saved with it.
+    samples, and the preprocessing in between is part of the model and saved with it. Where targets are not the inputs,
+    they have the same preprocessing, fitted to themselves, and `reconstruct` gives the units of raw targets.
 
     Args:
         schema: what the samples are like.
@@ -51,17 +52,41 @@ class SAE(nn.Module):
         super().__init__()
         if n_latents < 1:
             raise SparsightError(f"n_latents is {n_latents}: an autoencoder needs at least 1 feature")
+        self._check_targets(schema, architecture)
         self.schema = schema
         self.sizes = Sizes(schema.n_inputs, n_latents, schema.n_targets or schema.n_inputs)
         self.architecture = describe(architecture)
         self.output: Output = output or architecture.output
         self.preprocess = Chain(copy.deepcopy(part) for part in preprocess)
         self.preprocess.setup(schema.n_inputs)
+        self.own_targets: Chain | None = None
+        if schema.n_targets is not None:
+            self.own_targets = Chain(copy.deepcopy(part) for part in preprocess)
+            self.own_targets.setup(schema.n_targets)
         self.encoder = copy.deepcopy(architecture.encoder)
         self.activation = copy.deepcopy(architecture.activation)
         self.decoder = copy.deepcopy(architecture.decoder)
         for part in (self.decoder, self.encoder, self.activation):
             part.setup(self.sizes)
+
+    @staticmethod
+    def _check_targets(schema: Schema, architecture: Architecture) -> None:
+        name = describe(architecture)["name"]
+        if architecture.targets and schema.n_targets is None:
+            raise SparsightError(
+                f"{name} maps inputs to targets, and these data have none: give some, as source.target of arrays, "
+                "or use an autoencoder such as topk"
+            )
+        if schema.n_targets is not None and not architecture.targets:
+            raise SparsightError(
+                f"{name} rebuilds its inputs, and these data have targets of their own: use transcoder, "
+                "or leave the targets out"
+            )
+
+    @property
+    def preprocess_targets(self) -> Chain:
+        """From raw targets to the units of the model: `preprocess`, where they are the inputs."""
+        return self.preprocess if self.own_targets is None else self.own_targets
 
     @property
     def n_inputs(self) -> int:
@@ -82,8 +107,8 @@ class SAE(nn.Module):
         return self.decoder.weight
 
     @property
-    def b_enc(self) -> nn.Parameter:
-        """Encoder biases, [F]."""
+    def b_enc(self) -> Tensor:
+        """Encoder biases, [F]; no parameter, but zeros, where the encoder has none."""
         return self.encoder.bias
 
     @property
@@ -103,8 +128,12 @@ class SAE(nn.Module):
         """`encoder` filters and `decoder` rows in raw units, [F, D] each, without their graph and on the CPU."""
         return {
             "encoder": self.preprocess.filters_in_raw_units(self.W_enc.detach()).cpu(),
-            "decoder": self.preprocess.rows_in_raw_units(self.W_dec.detach()).cpu(),
+            "decoder": self.preprocess_targets.rows_in_raw_units(self.W_dec.detach()).cpu(),
         }
+
+    def filters_of_inputs(self) -> dict[str, Tensor]:
+        """Those of `filters` that have the geometry of inputs: without decoder rows where targets are not alike."""
+        return {of: weights for of, weights in self.filters().items() if of == "encoder" or self.schema.alike}
 
     def pre(self, x: Tensor, features: Tensor | None = None) -> Tensor:
         """Pre-activations of preprocessed samples, [B, D] to [B, F]; of some features alone, [B, n]."""
@@ -114,9 +143,13 @@ class SAE(nn.Module):
         """Codes of preprocessed samples, [B, D]."""
         return self.encoder.codes(x, self.decoder, self.activation)
 
-    def decode(self, codes: Codes) -> Tensor:
-        """The reconstruction in the units of the model, [B, D_out]."""
-        return self.finish(self.decoder(codes))
+    def decode(self, codes: Codes, x: Tensor | None = None) -> Tensor:
+        """The reconstruction in the units of the model, [B, D_out].
+
+        Raises:
+            SparsightError: the decoder has a way past the codes, and no preprocessed samples `x` are given.
+        """
+        return self.finish(self.decoder(codes, x))
 
     def finish(self, logits: Tensor) -> Tensor:
         """Apply the output function to the decoder's sum."""
@@ -126,15 +159,20 @@ class SAE(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Preprocessed samples to their reconstruction, both in the units of the model."""
-        return self.decode(self.encode(x))
+        return self.decode(self.encode(x), x)
 
     def transform(self, raw: Tensor) -> Codes:
         """Codes of raw samples, [B, D]."""
         return self.encode(self.preprocess(raw))
 
     def reconstruct(self, raw: Tensor) -> Tensor:
-        """Raw samples to their reconstruction in raw units, [B, D]."""
-        return self.preprocess.inverse(self(self.preprocess(raw)))
+        """Raw samples, [B, D], to their reconstruction in raw units, [B, D_out]."""
+        return self.preprocess_targets.inverse(self(self.preprocess(raw)))
+
+    def units(self, inputs: Tensor, targets: Tensor | None) -> tuple[Tensor, Tensor]:
+        """`x` and `target` of raw inputs and targets; without targets they are one tensor."""
+        x = self.preprocess(inputs)
+        return x, x if targets is None else self.preprocess_targets(targets.to(inputs))
 
     def run(
         self,
@@ -148,8 +186,8 @@ class SAE(nn.Module):
     ) -> Step:
         """One forward pass as a record; `pre` is kept only where it is needed."""
         pre = self.pre(x) if "pre" in needs else None
-        codes = self.encode(x) if pre is None else self.activation(pre)
-        logits = self.decoder(codes)
+        codes = self.encode(x) if pre is None else self.activation.select(pre, self.decoder)
+        logits = self.decoder(codes, x)
         return Step(x, target, codes, logits, self.finish(logits), pre, dead, weight, progress)
 
     @property

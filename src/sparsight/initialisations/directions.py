@@ -1,12 +1,10 @@
 """Decoder rows of length one, and an encoder that starts as their mirror."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sparsight.core import SAE, Facts, Initialisation, generator
+from sparsight.core import SAE, Facts, Initialisation, Sampler, generator
 from sparsight.spec import register
 
 _PURPOSE = 5
@@ -35,7 +33,7 @@ class Random(Initialisation):
     def __init__(self, *, norm: float = 1.0) -> None:
         self.norm = norm
 
-    def __call__(self, sae: SAE, sample: Callable[[int], Tensor], facts: Facts, seed: int) -> None:
+    def __call__(self, sae: SAE, sample: Sampler, facts: Facts, seed: int) -> None:
         start(sae, random_rows(sae, seed), facts, self.norm)
 
 
@@ -56,7 +54,7 @@ class Data(Initialisation):
     def __init__(self, *, norm: float = 1.0, sparse: bool = False) -> None:
         self.norm, self.sparse = norm, sparse
 
-    def __call__(self, sae: SAE, sample: Callable[[int], Tensor], facts: Facts, seed: int) -> None:
+    def __call__(self, sae: SAE, sample: Sampler, facts: Facts, seed: int) -> None:
         rows = random_rows(sae, seed)
         found = sample(sae.n_latents) - facts.mean.to(rows)
         found = found[found.norm(dim=1) > 1e-6 * facts.power**0.5]

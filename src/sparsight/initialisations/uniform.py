@@ -1,12 +1,10 @@
 """The classic start."""
 
-from collections.abc import Callable
 from typing import Literal
 
 import torch
-from torch import Tensor
 
-from sparsight.core import SAE, Facts, Initialisation, generator
+from sparsight.core import SAE, Facts, Initialisation, Sampler, generator
 from sparsight.spec import register
 
 _PURPOSE = 5
@@ -25,7 +23,7 @@ class Uniform(Initialisation):
         self.decoder = decoder
 
     @torch.no_grad()
-    def __call__(self, sae: SAE, sample: Callable[[int], Tensor], facts: Facts, seed: int) -> None:
+    def __call__(self, sae: SAE, sample: Sampler, facts: Facts, seed: int) -> None:
         dice = generator(seed, _PURPOSE)
         r = (6 / (sae.n_inputs + sae.n_latents + 1)) ** 0.5
         for weight in [sae.W_enc, sae.W_dec]:

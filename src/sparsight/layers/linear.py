@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sparsight.core import Activation, Codes, Decoder, Encoder, Gradients, Sizes
+from sparsight.errors import SparsightError
 from sparsight.kernels import sparse
 
 
@@ -41,16 +42,20 @@ class LinearEncoder(Encoder):
     Args:
         centre: subtract `b_dec` first; else pre = W_enc x + b_enc.
         tied: W_enc is W_dec, the same parameter.
+        bias: have `b_enc`; else it is 0, and no parameter.
     """
 
-    closed_form = True
-
-    def __init__(self, *, centre: bool = True, tied: bool = False) -> None:
+    def __init__(self, *, centre: bool = True, tied: bool = False, bias: bool = True) -> None:
         super().__init__()
-        self.centre, self.tied = centre, tied
+        self.centre, self.tied, self.biased = centre, tied, bias
+        self.closed_form = bias
 
     def setup(self, sizes: Sizes) -> None:
-        self.bias = nn.Parameter(torch.zeros(sizes.n_latents))
+        zeros = torch.zeros(sizes.n_latents)
+        if self.biased:
+            self.bias = nn.Parameter(zeros)
+        else:
+            self.register_buffer("bias", zeros)
         self.own = None if self.tied else nn.Parameter(torch.zeros(sizes.n_latents, sizes.n_inputs))
 
     def weight(self, decoder: Decoder) -> Tensor:
@@ -82,15 +87,33 @@ class LinearEncoder(Encoder):
 
 
 class LinearDecoder(Decoder):
-    """logits = codes W_dec + b_dec."""
+    """logits = codes W_dec + b_dec.
 
-    closed_form = True
+    Args:
+        skip: add W_skip x, a linear way past the codes; W_skip [D_out, D] starts at 0 (Paulo et al. 2025).
+
+    Raises:
+        SparsightError: a way past the codes, and no x.
+    """
+
+    def __init__(self, *, skip: bool = False) -> None:
+        super().__init__()
+        self.has_skip = skip
+        self.closed_form = not skip
 
     def setup(self, sizes: Sizes) -> None:
         self.weight = nn.Parameter(torch.zeros(sizes.n_latents, sizes.n_targets))
         self.bias = nn.Parameter(torch.zeros(sizes.n_targets))
+        self.skip = nn.Parameter(torch.zeros(sizes.n_targets, sizes.n_inputs)) if self.has_skip else None
 
-    def forward(self, codes: Codes) -> Tensor:
+    def forward(self, codes: Codes, x: Tensor | None = None) -> Tensor:
+        if self.skip is None:
+            return self._sum(codes)
+        if x is None:
+            raise SparsightError("codes alone do not decide what a skip decoder makes of a sample: give the inputs too")
+        return self._sum(codes) + functional.linear(x, self.skip)
+
+    def _sum(self, codes: Codes) -> Tensor:
         if sparse.is_sparse(codes):
             return sparse.decode(codes, self.weight, self.bias)
         return torch.addmm(self.bias, codes.dense(), self.weight)

@@ -210,11 +210,12 @@ def measure_quality(sae: SAE, source: Source, *, raw: bool = False) -> Quality:
     quality = Quality()
     for batch in source.chunks():
         inputs = batch.inputs.to(sae.b_dec)
-        x = sae.preprocess(inputs)
-        weight = batch.weight
-        step = sae.run(x, x, weight=None if weight is None else weight.to(x))
+        targets, weight = batch.targets, batch.weight
+        x, target = sae.units(inputs, targets)
+        step = sae.run(x, target, weight=None if weight is None else weight.to(x))
         if raw:
-            step = replace(step, target=inputs, recon=sae.preprocess.inverse(step.recon))
+            recon = sae.preprocess_targets.inverse(step.recon)
+            step = replace(step, target=inputs if targets is None else targets.to(recon), recon=recon)
         quality.update(step)
     sae.train(training)
     return quality

@@ -16,7 +16,7 @@ ROUNDING = 1e-5
 """Another input is, where its standard deviation is below this share of its largest magnitude."""
 
 
-class _Affine(Preprocess):
+class Affine(Preprocess):
     """x = (raw − shift) / spread."""
 
     shift: Tensor  # [D] or [1]
@@ -53,7 +53,7 @@ class _Affine(Preprocess):
 
 
 @register("preprocess", "centre")
-class Centre(_Affine):
+class Centre(Affine):
     """x = raw − mean, input by input."""
 
     wide = True
@@ -63,7 +63,7 @@ class Centre(_Affine):
 
 
 @register("preprocess", "scale")
-class Scale(_Affine):
+class Scale(Affine):
     """x = raw / s with one s for all inputs, so that E‖x − mean‖² = D: weights then mean the same for all data.
 
     Raises:
@@ -80,7 +80,7 @@ class Scale(_Affine):
 
 
 @register("preprocess", "standardise")
-class Standardise(_Affine):
+class Standardise(Affine):
     """x = (raw − mean) / std, input by input.
 
     A near-constant input would be blown up: it is not divided by its own std, and `notes` names it. Pixels have one

@@ -73,7 +73,7 @@ def html(
     }
     if shape is not None:
         data["filters"] = {of: features.packed(w) for of, w in features.filters(sae, ids).items()}
-    else:
+    if shape is None or not sae.schema.alike:
         data["inputs"] = features.heaviest(sae, ids, 8)
     page = Template((HERE / "page.html").read_text(encoding="utf-8"))
     return page.substitute(
@@ -92,10 +92,15 @@ def html(
 def _lead(run: Run) -> str:
     recipe, manifest = run.recipe, run.manifest
     return (
-        f"{recipe['n_latents']} features of {manifest['data']['inputs']} inputs, learned from "
+        f"{recipe['n_latents']} features of {manifest['data']['inputs']} inputs{_to(manifest)}, learned from "
         f"{manifest['data']['samples']:,} samples with the recipe {recipe['name']} "
         f"({recipe['architecture']['name']}). {recipe['summary']}"
     )
+
+
+def _to(manifest: Mapping[str, Any]) -> str:
+    targets = manifest["data"].get("targets")
+    return "" if targets is None else f" and {targets} targets"
 
 
 def _tiles(run: Run, atlas: Atlas, compared: Mapping[str, Any]) -> str:
@@ -198,6 +203,7 @@ def _features(sae: SAE) -> str:
                 ("decoder", 'tabindex="0"', "decoder rows"),
                 ("null", "", "null: white noise"),
             )
+            if of != "decoder" or sae.schema.alike
         )
         grids = f'<div class="grids">{grids}</div>'
         pictured = (

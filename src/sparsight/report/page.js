@@ -230,7 +230,7 @@ function drawExample(canvas, place, n, lay) {
   pen.drawImage(sprite, left, top, width, height, 0, 0, width, height);
   if (!lay) return;
   const image = pen.getImageData(0, 0, width, height);
-  const { bytes } = filters.decoder;
+  const { bytes } = filters.decoder ?? filters.encoder;
   const size = height * width * channels;
   for (let at = 0; at < height * width; at++) {
     let v = 0;
@@ -325,9 +325,10 @@ function measures(n) {
   heads("", "", "", "null");
   for (const name of plain) body.append(element("tr", {}, element("td", {}, name), cell(name), element("td"), none(name)));
   heads("of the filter", "encoder", "decoder", "null");
-  for (const name of tableNames.filter((name) => /^decoder/.test(name) && !/gabor_(?!r2)/.test(name))) {
-    const measure = name.slice("decoder.".length);
-    body.append(element("tr", {}, element("td", {}, measure), cell(`encoder.${measure}`), cell(name), none(name)));
+  const filtered = tableNames.filter((name) => name.includes(".") && !/gabor_(?!r2)/.test(name));
+  for (const measure of new Set(filtered.map((name) => name.slice(name.indexOf(".") + 1)))) {
+    const [encoder, decoder] = [`encoder.${measure}`, `decoder.${measure}`];
+    body.append(element("tr", {}, element("td", {}, measure), cell(encoder), cell(decoder), none(columns[decoder] ? decoder : encoder)));
   }
   return element("table", {}, body);
 }

@@ -24,22 +24,30 @@ class Rows(Source):
     _known: str | None = None
     """The fingerprint, where it was asked for: it takes a pass over all samples."""
 
-    def _hold(self, base: Any, schema: Schema, *, labels: Tensor | None = None, weight: Tensor | None = None) -> None:
+    def _hold(
+        self,
+        base: Any,
+        schema: Schema,
+        *,
+        labels: Tensor | None = None,
+        weight: Tensor | None = None,
+        targets: Source | None = None,
+    ) -> None:
         """Keep `base [N, ...]`: a tensor, a NumPy array (mapped or not) or a scipy CSR matrix. It is never copied.
 
         Raises:
-            SparsightError: there are no rows or no columns, or not one label and one weight for each row.
+            SparsightError: there are no rows or no columns, or not one label, weight and target for each row.
         """
         n = base.shape[0]
         if not n:
             raise SparsightError(f"{self._what()} holds 0 samples: there is nothing to train on")
         if not schema.n_inputs:
             raise SparsightError(f"{self._what()} holds 0 columns: there is nothing to train on")
-        for name, column in (("labels", labels), ("weights", weight)):
+        for name, column in (("labels", labels), ("weights", weight), ("targets", targets)):
             if column is not None and len(column) != n:
                 raise SparsightError(f"{self._what()} holds {n} samples and {len(column)} {name}: give one for each")
         self.base, self.schema, self.order = base, schema, None
-        self._labels, self._weight = labels, weight
+        self._labels, self._weight, self._targets = labels, weight, targets
 
     def _what(self) -> str:
         return "the data"
@@ -76,6 +84,9 @@ class Rows(Source):
             return rows
         return self.base[ids.numpy()]
 
+    def targets(self, ids: Tensor) -> Tensor | None:
+        return None if self._targets is None else self._targets.gather(ids)
+
     def labels(self) -> Tensor | None:
         return self._labels
 
@@ -89,10 +100,11 @@ class Rows(Source):
         # picked here, since training asks for the weights of every batch
         part._labels = None if self._labels is None else self._labels[ids]
         part._weight = None if self._weight is None else self._weight[ids]
+        part._targets = None if self._targets is None else self._targets.take(ids)
         return part
 
     def fingerprint(self) -> str:
-        """SHA-256 of the type, the shape and the stored bytes of the samples, and of their weights."""
+        """SHA-256 of the type, the shape and the stored bytes of the samples, and of their weights and targets."""
         self._known = self._known or self._hash()
         return self._known
 
@@ -105,6 +117,8 @@ class Rows(Source):
         weights = self.weights()
         if weights is not None:
             hasher.update(weights.numpy().tobytes())
+        if self._targets is not None:
+            hasher.update(self._targets.fingerprint().encode())
         return hasher.hexdigest()
 
 

@@ -30,6 +30,8 @@ class Arrays(Rows):
         key: which array of an `.npz` or `.safetensors` file, where it holds several.
         names: of the columns; those of a `.csv` are read from its first line.
         shape: [height, width(, channels)], where rows are pictures.
+        target: what a transcoder makes of each sample, where that is not the sample: a file or an array of as many
+            rows. Rows as wide as the inputs have their shape.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Arrays(Rows):
         key: str | None = None,
         names: list[str] | None = None,
         shape: list[int] | None = None,
+        target: Any = None,
     ) -> None:
         if (path is None) == (data is None):
             raise SparsightError("arrays takes a path or data in memory: give one of the two")
@@ -62,12 +65,29 @@ class Arrays(Rows):
         if shape is not None and math.prod(shape) != width:
             raise SparsightError(f"{self._what()} has {width} columns, which cannot have the shape {shape}")
         classes, indices = _classes(labels)
+        targets = None if target is None else self._pair(target, width, shape)
         self._hold(
             base,
-            Schema(n_inputs=width, shape=tuple(shape) if shape else None, names=columns, classes=classes),
+            Schema(
+                n_inputs=width,
+                n_targets=None if targets is None else targets.schema.n_inputs,
+                target_shape=None if targets is None else targets.schema.shape,
+                shape=tuple(shape) if shape else None,
+                names=columns,
+                classes=classes,
+            ),
             labels=indices,
             weight=_weights(weight),
+            targets=targets,
         )
+
+    @staticmethod
+    def _pair(target: Any, width: int, shape: list[int] | None) -> "Arrays":
+        """The targets as a source of their own."""
+        path, data = (str(target), None) if isinstance(target, str | Path) else (None, target)
+        found = Arrays(path=path, data=data)
+        alike = found.schema.shape is None and found.schema.n_inputs == width
+        return Arrays(path=path, data=data, shape=shape) if alike else found
 
     def _what(self) -> str:
         return "the data" if self.path is None else self.path

@@ -38,6 +38,8 @@ class Smoothness(StatisticTerm):
     def check(self, sae: SAE, facts: Facts) -> str | None:
         if facts.schema.shape is None:
             return "smoothness is left out: these samples are no pictures (declare a shape if they are)"
+        if facts.schema.n_targets is not None:
+            return "smoothness is left out: inputs and targets are of two kinds"
         self.power = facts.power
         self.varies = (facts.variance / facts.variance.mean().clamp_min(TINY)).to(sae.b_dec)
         return None

@@ -25,6 +25,11 @@ class HalfSquares(torch.autograd.Function):
         return of_recon, -of_recon if ctx.needs_input_grad[1] else None
 
 
+def half_squares(recon: Tensor, target: Tensor) -> Tensor:
+    """½ ‖recon_b − target_b‖², [B]."""
+    return cast(Tensor, HalfSquares.apply(recon, target))
+
+
 @register("term", "squared_error")
 class SquaredError(SampleTerm):
     """E_b[ ½ ‖recon_b − target_b‖² ]: summed over the inputs, not averaged."""
@@ -40,7 +45,7 @@ class SquaredError(SampleTerm):
         self.closed_form = sae.output == "identity"
 
     def per_sample(self, step: Step, sae: SAE) -> Tensor:
-        return cast(Tensor, HalfSquares.apply(step.recon, step.target))
+        return half_squares(step.recon, step.target)
 
     def pull_back(self, step: Step, sae: SAE, factor: float, gradients: Gradients) -> Tensor:
         error = step.recon - step.target

@@ -45,7 +45,7 @@ def every(
     """
     sae = run.sae()
     found = pictures.feature_pictures(run)
-    if sae.schema.shape is not None:
+    if sae.schema.shape is not None and sae.schema.alike:
         chosen = samples.chosen(measured, samples.SAMPLES)
         made = {"reconstructions": samples.reconstructions(sae, measured, chosen)}
         for n, at in enumerate(chosen[: samples.BUILT].tolist(), 1):

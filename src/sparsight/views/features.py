@@ -17,9 +17,9 @@ from sparsight.views.pictures import coloured, png
 
 
 def filters(sae: SAE, ids: np.ndarray) -> dict[str, Tensor]:
-    """Encoder filters, decoder rows and their null in raw units, [n, D] each."""
+    """Encoder filters, decoder rows (where targets are like inputs) and their null in raw units, [n, D] each."""
     at = torch.from_numpy(ids)
-    shown = {of: weights[at] for of, weights in sae.filters().items()}
+    shown = {of: weights[at] for of, weights in sae.filters_of_inputs().items()}
     return {**shown, "null": white_noise(len(ids), sae.n_inputs)}
 
 
@@ -96,7 +96,8 @@ def heaviest(sae: SAE, ids: np.ndarray, n: int) -> list[list[tuple[str, float]]]
     """For each feature the `n` outputs with the largest weight in its decoder row, in raw units, by name."""
     rows = sae.filters()["decoder"][torch.from_numpy(ids)]
     best = rows.abs().topk(min(n, rows.shape[1]), dim=1).indices
-    names = sae.schema.names or [f"input {i}" for i in range(rows.shape[1])]
+    kind = "input" if sae.schema.n_targets is None else "output"
+    names = sae.schema.of_targets.names or [f"{kind} {i}" for i in range(rows.shape[1])]
     weights = rows.gather(1, best)
     return [
         [(names[i], float(f"{w:.4g}")) for i, w in zip(which, weight, strict=True)]

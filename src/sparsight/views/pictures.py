@@ -124,13 +124,16 @@ def png(picture: np.ndarray) -> bytes:
 
 
 def feature_pictures(run: Run) -> dict[str, bytes]:
-    """Encoder, decoder and null grids of a run in raw units, alone and beside each other; none without a geometry."""
+    """Encoder, decoder and null grids of a run in raw units, alone and beside each other; none without a geometry.
+
+    Decoder rows are there where targets have the geometry of inputs.
+    """
     sae = run.sae()
     shape = sae.schema.shape
     if shape is None:
         return {}
     panels = {
-        **{of: grid(weights, shape) for of, weights in sae.filters().items()},
+        **{of: grid(weights, shape) for of, weights in sae.filters_of_inputs().items()},
         "null": grid(white_noise(sae.n_latents, sae.n_inputs), shape),
     }
     captions = {"encoder": "encoder", "decoder": "decoder", "null": "null: white noise"}

@@ -34,16 +34,16 @@ def chosen(source: Source, n: int) -> Tensor:
 
 @torch.no_grad()
 def reconstructions(sae: SAE, source: Source, ids: Tensor) -> np.ndarray | None:
-    """Samples, what is made of them, and the difference, one below the other.
+    """What must be rebuilt of samples, what is made of them, and the difference, one below the other.
 
     Returns:
-        uint8 [height, width, 3], or None where samples have no geometry.
+        uint8 [height, width, 3], or None where samples have no geometry, or targets another.
     """
     shape = source.schema.shape
-    if shape is None:
+    if shape is None or not source.schema.alike:
         return None
-    raw = source.gather(ids)
-    recon = sae.reconstruct(raw.to(sae.b_dec)).cpu()
+    raw = _targets(source, ids)
+    recon = sae.reconstruct(source.gather(ids).to(sae.b_dec)).cpu()
     low, high = raw.min(), raw.max()
     span = (high - low).clamp_min(1e-12)
     rows = [(raw - low) / span, (recon - low) / span, 0.5 + 0.5 * (recon - raw) / span]
@@ -59,7 +59,8 @@ def build_up(sae: SAE, source: Source, id: int, steps: int) -> dict[str, Any]:
 
     Returns:
         `picture`, uint8: above the sum so far, ending with the whole reconstruction and the sample; below the row that
-        was added. `features`, `codes`: of the rows that were added. None where samples have no geometry.
+        was added. None where samples have no geometry or targets another. `features`, `codes`: of the rows that were
+        added.
     """
     raw = source.gather(torch.tensor([id])).to(sae.b_dec)
     codes = sae.transform(raw).dense()[0]
@@ -68,19 +69,27 @@ def build_up(sae: SAE, source: Source, id: int, steps: int) -> dict[str, Any]:
     partial = codes.new_zeros(len(order) + 1, len(codes))
     for row, feature in enumerate(order.tolist(), 1):
         partial[row:, feature] = codes[feature]
-    sums = sae.preprocess.inverse(sae.decode(Codes(partial, sae.n_latents)))
+    x = sae.preprocess(raw).expand(len(partial), -1)
+    sums = sae.preprocess_targets.inverse(sae.decode(Codes(partial, sae.n_latents), x))
     whole = sae.reconstruct(raw)
     found: dict[str, Any] = {"features": order.tolist(), "codes": codes[order].tolist(), "picture": None}
     shape = source.schema.shape
-    if shape is not None:
-        low, span = raw.min(), (raw.max() - raw.min()).clamp_min(1e-12)
-        above = (torch.cat([sums, whole, raw]) - low) / span
-        rows = sae.preprocess.rows_in_raw_units(sae.W_dec.detach())[order] * codes[order, None]
+    if shape is not None and source.schema.alike:
+        goal = _targets(source, torch.tensor([id])).to(raw)
+        low, span = goal.min(), (goal.max() - goal.min()).clamp_min(1e-12)
+        above = (torch.cat([sums, whole, goal]) - low) / span
+        rows = sae.preprocess_targets.rows_in_raw_units(sae.W_dec.detach())[order] * codes[order, None]
         blank = rows.new_zeros(1, rows.shape[1])
         below = 0.5 + 0.5 * torch.cat([blank, rows, blank, blank]) / span
         tiles = coloured(torch.cat([above, below]).cpu().unflatten(1, (*shape[:2], -1)))
         found["picture"] = tiled(tiles, len(above))
     return found
+
+
+def _targets(source: Source, ids: Tensor) -> Tensor:
+    """What must be rebuilt, in raw units."""
+    targets = source.targets(ids)
+    return source.gather(ids) if targets is None else targets
 
 
 @torch.no_grad()
