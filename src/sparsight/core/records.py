@@ -1,6 +1,7 @@
 """Records: what passes between the parts."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,7 +38,8 @@ class Schema:
 class Batch:
     """Which samples of a source are taken together; they are read when they are asked for.
 
-    So a batch of all samples, in micro-batches, is never in memory as a whole.
+    So a batch of all samples, in micro-batches, is never in memory as a whole. Where several models step on the same
+    batch, `kept` holds what was read and made of it for those that come later; nobody changes that in place.
     """
 
     source: "Source"
@@ -46,6 +48,8 @@ class Batch:
     size: int
     """Of the whole batch, over all processes."""
     step: int = 0
+    kept: dict[Hashable, Any] | None = None
+    """None: nothing is kept."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -53,7 +57,15 @@ class Batch:
     @property
     def inputs(self) -> Tensor:
         """Raw samples, [B, D]."""
-        return self.source.gather(self.ids)
+        return self.once("inputs", lambda: self.source.gather(self.ids))
+
+    def once(self, key: Hashable, make: Callable[[], Tensor]) -> Tensor:
+        """What `make` makes; where things are kept, only the first that asks for this key makes it."""
+        if self.kept is None:
+            return make()
+        if key not in self.kept:
+            self.kept[key] = make()
+        return self.kept[key]
 
     @property
     def weight(self) -> Tensor | None:
@@ -63,7 +75,8 @@ class Batch:
 
     def part(self, rows: slice) -> "Batch":
         """Some of the rows; noise and augmentation know each row by its position and do not change."""
-        return Batch(self.source, self.ids[rows], self.positions[rows], self.size, self.step)
+        kept = None if self.kept is None else self.kept.setdefault((rows.start, rows.stop), {})
+        return replace(self, ids=self.ids[rows], positions=self.positions[rows], kept=kept)
 
 
 @dataclass(frozen=True, slots=True)
