@@ -10,9 +10,22 @@ if TYPE_CHECKING:
     from sparsight.estimator import SparseAutoencoder
     from sparsight.job import Recipe, resume, train
     from sparsight.run import Run
+    from sparsight.sweeps import Sweep, sweep
 
 __version__ = "0.1.0"
-__all__ = ["SAE", "Atlas", "Recipe", "Run", "SparseAutoencoder", "SparsightError", "resume", "survey", "train"]
+__all__ = [
+    "SAE",
+    "Atlas",
+    "Recipe",
+    "Run",
+    "SparseAutoencoder",
+    "SparsightError",
+    "Sweep",
+    "resume",
+    "survey",
+    "sweep",
+    "train",
+]
 
 # looked up when asked for (PEP 562), so that `import sparsight` imports no torch
 _HOMES = {
@@ -22,8 +35,10 @@ _HOMES = {
     "Run": "run",
     "SparseAutoencoder": "estimator",
     "SparsightError": "errors",
+    "Sweep": "sweeps",
     "resume": "job",
     "survey": "atlas",
+    "sweep": "sweeps",
     "train": "job",
 }
 

@@ -136,7 +136,7 @@ def override(spec: Mapping[str, Any], changes: Iterable[str]) -> Spec:
             if not isinstance(child, dict):
                 raise SparsightError(f"{change!r} cannot be applied: {key!r} is {child!r} and has no keys of its own")
             node[key] = node = child
-        node[leaf] = _value(text.strip())
+        node[leaf] = value(text.strip())
     return out
 
 
@@ -252,7 +252,8 @@ def _path(text: str) -> list[str]:
     return keys
 
 
-def _value(text: str) -> Any:
+def value(text: str) -> Any:
+    """A value as it is written in a change: as in TOML, and bare words are strings."""
     try:
         return tomllib.loads(f"v = {text}")["v"]
     except tomllib.TOMLDecodeError:
