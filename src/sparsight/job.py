@@ -332,16 +332,21 @@ def resume(path: str | Path, source: Source | None = None, observers: Sequence[O
     if run.summary is not None:
         raise SparsightError(f"the run {str(path)!r} has ended: there is nothing to resume")
     job = prepare(Recipe.parse(run.recipe), source, device=run.manifest["device"])
-    restore(job, run, job.source.fingerprint())
+    refuse_other_data(run, job.source.fingerprint())
+    restore(job, run)
     return finish(job, run, job.trainer.fit(job.source, run, observers, job.held_out))
 
 
-def restore(job: Job, run: Run, sha256: str) -> None:
-    """Go back to the last checkpoint of a run, or to its start where there is none."""
+def refuse_other_data(run: Run, sha256: str) -> None:
+    """Raise if a run was not trained on the data of this fingerprint."""
     if sha256 != run.manifest["data"]["sha256"]:
         raise SparsightError(
             f"the data are not those that {str(run.path)!r} was trained on: give the same, or train anew"
         )
+
+
+def restore(job: Job, run: Run) -> None:
+    """Go back to the last checkpoint of a run, or to its start where there is none."""
     state = run.latest()
     if state is not None:
         job.trainer.load_state_dict(state)

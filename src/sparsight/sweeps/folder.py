@@ -33,7 +33,7 @@ class Sweep:
             SparsightError: something else is there, such as a sweep over another grid, or the grid cannot be used.
         """
         path = Path(path)
-        asked = json.loads(json.dumps({"recipe": recipe.model_dump(), "changes": list(changes), "search": search}))
+        asked = _asked(recipe, changes, search)
         if (path / "sweep.json").is_file():
             there = read_json(path / "sweep.json")
             if there != asked:
@@ -44,6 +44,12 @@ class Sweep:
         elif path.exists() and not (path.is_dir() and all(inside.name.startswith(".") for inside in path.iterdir())):
             raise SparsightError(f"there is something else at {str(path)!r}: choose another folder")
         return cls(path, asked)
+
+    @staticmethod
+    def is_at(path: Path, recipe: Recipe, changes: Sequence[str], search: int | None) -> bool:
+        """Whether this very sweep is at a path."""
+        place = path / "sweep.json"
+        return place.is_file() and read_json(place) == _asked(recipe, changes, search)
 
     @classmethod
     def open(cls, path: str | Path) -> "Sweep":
@@ -105,6 +111,11 @@ class Sweep:
 
     def _write(self, name: str, record: Any) -> None:
         write(self.path / name, (json.dumps(record, indent=1) + "\n").encode())
+
+
+def _asked(recipe: Recipe, changes: Sequence[str], search: int | None) -> dict[str, Any]:
+    """What is asked for, as JSON gives it back."""
+    return json.loads(json.dumps({"recipe": recipe.model_dump(), "changes": list(changes), "search": search}))
 
 
 def _words(asked: Mapping[str, Any]) -> str:

@@ -136,12 +136,12 @@ class Grid:
         twice = [key for n, key in enumerate(keys) if key in keys[:n]]
         if twice:
             raise SparsightError(f"{twice[0]!r} is given twice: write all its values at once, {twice[0]}=a,b,c")
-        self.axes = [one for one in axes if len(one.values) != 1]
-        if not self.axes:
-            raise SparsightError("nothing is swept: give a key several values, such as architecture.k=8,16,32")
         fixed = [f"{one.key}={one.values[0]}" for one in axes if len(one.values) == 1]
         self.base = spec.override(recipe.model_dump(), fixed)
         self.seed = Recipe.parse(self.base).seed
+        self.axes = [one for one in axes if len(one.values) != 1]
+        if not self.axes:
+            raise SparsightError("nothing is swept: give a key several values, such as architecture.k=8,16,32")
         tried = [one.values or tuple(map(written, one.span or ())) for one in self.axes]
         first = [values[0] for values in tried]
         for n, values in enumerate(tried):

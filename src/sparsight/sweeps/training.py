@@ -3,12 +3,11 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 from sparsight.core import Observer, Source
 from sparsight.devices import free_memory
 from sparsight.errors import SparsightError
-from sparsight.job import Job, Recipe, begin, finish, make_sae, prepare, read_data, restore
+from sparsight.job import Job, Recipe, begin, finish, make_sae, prepare, read_data, refuse_other_data, restore
 from sparsight.run import Run
 from sparsight.spec import build
 from sparsight.sweeps.folder import Sweep
@@ -38,20 +37,25 @@ class Pass:
         self.source = build("source", first.source) if source is None and first.source is not None else source
         self.training, _ = read_data(first, self.source)
 
+    @property
+    def left(self) -> dict[Point, Recipe]:
+        """Those that have not ended."""
+        return {point: recipe for point, recipe in self.points.items() if not self.sweep.done(point)}
+
     def check(self) -> None:
         """Refuse models that cannot be made, or that do not fit into memory together.
 
         Raises:
             SparsightError: nothing was written.
         """
-        parameters = 0
-        for recipe in self.points.values():
+        left, parameters = self.left, 0
+        for recipe in left.values():
             sae, _ = make_sae(recipe, self.training.schema)
             parameters += sum(p.numel() for p in sae.parameters())
         need, free = COPIES * 4 * parameters, free_memory(self.device)
         if free is not None and need > free:
             raise SparsightError(
-                f"the {len(self.points):,} models of one pass take {need / 1e9:,.1f} GB while they are trained "
+                f"the {len(left):,} models of one pass take {need / 1e9:,.1f} GB while they are trained "
                 f"({COPIES} × {parameters:,} parameters × 4 bytes) and {free / 1e9:,.1f} GB are free: "
                 "sweep fewer values at once"
             )
@@ -87,35 +91,36 @@ class Pass:
         """All models where their last checkpoints left them, with what they read and measure alike done once."""
         likes: dict[str, Job] = {}
         jobs: dict[Point, Job] = {}
-        for point, recipe in self.points.items():
+        for point, recipe in self.left.items():
             of = json.dumps(recipe.preprocess)
             like = likes.get(of, next(iter(likes.values()), None))
             jobs[point] = prepare(recipe, self.source, device=self.device, like=like)
             likes.setdefault(of, jobs[point])
         sha256 = self.training.fingerprint()
+        for run in filter(None, map(self.sweep.run, self.points)):
+            refuse_other_data(run, sha256)
         members = []
         for point, job in jobs.items():
             run = self.sweep.run(point)
             if run is None:
                 run = begin(job, self.sweep.path / point.name, self.device, sha256)
             else:
-                restore(job, run, sha256)
+                restore(job, run)
             members.append(Member(point, job, run))
         return members
 
 
 def passes(sweep: Sweep, points: Sequence[Point], source: Source | None, device: str) -> Iterator[Pass]:
-    """The models that have not ended, by what they see.
+    """The models by what they see, where some of them have not ended.
 
     Raises:
         SparsightError: a recipe is none, or the data cannot be read.
     """
-    recipes = {point: sweep.grid.recipe(point.changes) for point in points if not sweep.done(point)}
-    sees = {point: _sees(recipe) for point, recipe in recipes.items()}
-    for _, group in groupby(sorted(recipes, key=lambda point: sees[point]), key=lambda point: sees[point]):
-        yield Pass(sweep, {point: recipes[point] for point in group}, source, device)
-
-
-def _sees(recipe: Recipe) -> str:
-    """All that decides which batches a model sees."""
-    return json.dumps([recipe.source, recipe.train.hold_out, recipe.of_data, recipe.train.batch_size])
+    groups: dict[str, dict[Point, Recipe]] = {}
+    for point in points:
+        recipe = sweep.grid.recipe(point.changes)
+        sees = json.dumps([recipe.source, recipe.train.hold_out, recipe.of_data, recipe.train.batch_size])
+        groups.setdefault(sees, {})[point] = recipe
+    for group in groups.values():
+        if not all(map(sweep.done, group)):
+            yield Pass(sweep, group, source, device)
