@@ -15,13 +15,17 @@ L1 = 0.1
 
 @dataclass(frozen=True)
 class Task:
-    """½‖error‖² per sample, and L1 · Σ_j |codes_j| ‖W_dec_j‖ where `k` is None; else the k largest codes are kept."""
+    """½‖error‖² per sample, and L1 · Σ_j |codes_j| ‖W_dec_j‖ where `k` is None.
+
+    Else the k largest codes of each sample are kept, or k times the batch's size of the whole batch.
+    """
 
     name: str
     n_latents: int
     batch_size: int
     data: Tensor  # [N, D], float32
     k: int | None = None
+    of_batch: bool = False
 
     @property
     def n_inputs(self) -> int:
@@ -52,4 +56,5 @@ TASKS = {
     "relu-128": lambda: Task("relu-128", 200, 128, digits()),
     "relu-1024": lambda: Task("relu-1024", 200, 1_024, digits()),
     "topk-2048": lambda: Task("topk-2048", 4_096, 2_048, mixtures(), k=32),
+    "batch-topk-2048": lambda: Task("batch-topk-2048", 4_096, 2_048, mixtures(), k=32, of_batch=True),
 }

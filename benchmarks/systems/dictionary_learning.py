@@ -6,6 +6,7 @@ from systems import Make, Train, without_init
 
 without_init("dictionary_learning")
 
+from dictionary_learning.trainers.batch_top_k import BatchTopKTrainer  # noqa: E402
 from dictionary_learning.trainers.standard import StandardTrainerAprilUpdate  # noqa: E402
 from dictionary_learning.trainers.top_k import TopKTrainer  # noqa: E402
 
@@ -23,7 +24,7 @@ def make(task: Task) -> Train:
     if task.k is None:  # its error has no ½
         trainer = StandardTrainerAprilUpdate(**common, l1_penalty=2 * L1)
     else:
-        trainer = TopKTrainer(**common, k=task.k)
+        trainer = (BatchTopKTrainer if task.of_batch else TopKTrainer)(**common, k=task.k)
     batches = task.batches()
     done = 0
 

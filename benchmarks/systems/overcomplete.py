@@ -10,6 +10,7 @@ from systems import Make, Train, without_init
 without_init("overcomplete")
 
 from overcomplete.sae.base import SAE  # noqa: E402
+from overcomplete.sae.batchtopk_sae import BatchTopKSAE  # noqa: E402
 from overcomplete.sae.losses import mse_l1  # noqa: E402
 from overcomplete.sae.topk_sae import TopKSAE  # noqa: E402
 from overcomplete.sae.train import train_sae  # noqa: E402
@@ -23,7 +24,8 @@ def make(task: Task) -> Train:
     if task.k is None:
         model = SAE(task.n_inputs, task.n_latents)
     else:
-        model = TopKSAE(task.n_inputs, task.n_latents, top_k=task.k)
+        kind, k = (BatchTopKSAE, task.k * task.batch_size) if task.of_batch else (TopKSAE, task.k)
+        model = kind(task.n_inputs, task.n_latents, top_k=k)
     loss = mse if task.k is not None else lambda *parts: mse_l1(*parts, penalty=L1)
     optimizer = torch.optim.Adam(model.parameters(), lr=LR)
     batches = task.batches()

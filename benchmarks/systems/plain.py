@@ -16,13 +16,14 @@ class Plain(nn.Module):
         super().__init__()
         self.encoder = nn.Linear(task.n_inputs, task.n_latents)
         self.decoder = nn.Linear(task.n_latents, task.n_inputs)
-        self.k = task.k
+        self.k, self.of_batch = task.k, task.of_batch
 
     def loss(self, x: Tensor) -> Tensor:
         codes = self.encoder(x - self.decoder.bias).relu()
         if self.k is not None:
-            top = codes.topk(self.k, dim=1)
-            codes = torch.zeros_like(codes).scatter(1, top.indices, top.values)
+            rivals, n = (codes.view(1, -1), self.k * len(x)) if self.of_batch else (codes, self.k)
+            top = rivals.topk(n, dim=1)
+            codes = torch.zeros_like(rivals).scatter(1, top.indices, top.values).view_as(codes)
         error = 0.5 * (self.decoder(codes) - x).square().sum(1).mean()
         if self.k is not None:
             return error

@@ -12,7 +12,7 @@ from sparsify.sparse_coder import SparseCoder  # noqa: E402
 
 
 def make(task: Task) -> Train | None:
-    if task.k is None:
+    if task.k is None or task.of_batch:
         return None
     coder = SparseCoder(task.n_inputs, SparseCoderConfig(num_latents=task.n_latents, k=task.k))
     optimizer = torch.optim.Adam(coder.parameters(), lr=LR)

@@ -12,7 +12,10 @@ LOG_EVERY = 100
 
 
 def make(task: Task, *, defaults: bool) -> Train:
-    architecture = {"name": "relu_l1", "l1": L1} if task.k is None else {"name": "topk", "k": task.k}
+    if task.k is None:
+        architecture = {"name": "relu_l1", "l1": L1}
+    else:
+        architecture = {"name": "batch_topk" if task.of_batch else "topk", "k": task.k}
     if not defaults:
         architecture |= {"unit_rows": False, "auxk": 0.0}
     recipe = Recipe.parse(

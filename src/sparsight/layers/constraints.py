@@ -16,8 +16,8 @@ class UnitRows(Constraint):
     def before_step(self, sae: SAE) -> None:
         gradient = sae.W_dec.grad
         if gradient is not None:
-            gradient.sub_((gradient * sae.W_dec).sum(1, keepdim=True) * sae.W_dec)
+            gradient.addcmul_(torch.linalg.vecdot(gradient, sae.W_dec)[:, None], sae.W_dec, value=-1)
 
     @torch.no_grad()
     def after_step(self, sae: SAE) -> None:
-        sae.W_dec.div_(sae.W_dec.norm(dim=1, keepdim=True).clamp_min(1e-8))
+        sae.W_dec.div_(torch.linalg.vector_norm(sae.W_dec, dim=1, keepdim=True).clamp_min(1e-8))
