@@ -53,7 +53,7 @@ def test_a_plot_of_one_model_or_none() -> None:
 
 def test_chosen_points_are_named_marked_and_joined_from_left_to_right() -> None:
     xs, ys, marked = np.array([32.0, 4.0, 16.0]), np.array([0.8, 0.5, 0.4]), np.array([True, True, False])
-    chart = charts.chosen(xs, ys, ["<dear>", "cheap", "worse"], marked, x="L0", y="y", log_x=True, line=True)
+    chart = charts.chosen(xs, ys, ["<dear>", "cheap", "worse"], marked, x="L0", y="y", log_x=True, counts=False)
     assert "<title>&lt;dear&gt;</title>" in chart
     assert chart.count('r="4.5"') == 2
     assert chart.count('r="3"') == 1
@@ -61,3 +61,6 @@ def test_chosen_points_are_named_marked_and_joined_from_left_to_right() -> None:
     assert line is not None
     (left, _), (right, _) = (point.split() for point in line[1].split("L"))
     assert float(left) < float(right)
+    counts = charts.chosen(xs, np.zeros(3), ["a", "b", "c"], marked, x="L0", y="y", log_x=True, counts=True)
+    assert 'fill="none"' not in counts
+    assert ">-" not in counts

@@ -126,15 +126,15 @@ def scatter(points: np.ndarray, groups: np.ndarray | None, names: Sequence[str] 
 
 
 def chosen(
-    xs: np.ndarray, ys: np.ndarray, names: Sequence[str], marked: np.ndarray, *, x: str, y: str, log_x: bool, line: bool
+    xs: np.ndarray, ys: np.ndarray, names: Sequence[str], marked: np.ndarray, *, x: str, y: str, log_x: bool, counts: bool
 ) -> str:
-    """Named points, those that are marked large and in colour, and a line through them from left to right."""
+    """Named points, those that are marked large and in colour and joined; counts stand on 0 and are not joined."""
     if not len(xs):
         return empty("there is nothing to show yet")
-    frame = Frame(_range([xs]), _range([ys]), log_x=log_x)
+    frame = Frame(_range([xs]), _range([ys, np.array([0.0, 1.0])] if counts else [ys]), log_x=log_x)
     places = frame.place(xs, ys)
     drawn = []
-    if line:
+    if not counts:
         path = "L".join(f"{a:.1f} {b:.1f}" for a, b in places[marked][np.argsort(xs[marked])])
         drawn.append(f'<path d="M{path}" fill="none" stroke="{COLOURS[0]}" stroke-width="1.5" opacity=".6"/>')
     for number in np.argsort(marked, kind="stable"):  # those that are marked last, so that none lies below others

@@ -79,9 +79,9 @@ def figures(record: Mapping[str, Any]) -> dict[str, str]:
     found = {}
     for title, key in (("Explained variance", "explained_variance"), ("Dead features", "dead")):
         values = np.array([row[key] for row in rows], dtype=np.float64)
-        line = key == "explained_variance"
-        chart = charts.chosen(l0, values, names, chosen, x="L0", y=title.lower(), log_x=_far(l0), line=line)
-        found[f"{title} against L0"] = chart
+        found[f"{title} against L0"] = charts.chosen(
+            l0, values, names, chosen, x="L0", y=title.lower(), log_x=_far(l0), counts=key == "dead"
+        )
     return found
 
 
