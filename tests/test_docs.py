@@ -20,6 +20,7 @@ from sparsight.core import SAE, SampleTerm
 from sparsight.job import Recipe, all_terms, digest
 from sparsight.meters.quality import evaluate
 from sparsight.sources import open_source
+from sparsight.sweeps.grid import Grid
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -108,6 +109,19 @@ def test_a_training_on_a_page_is_one_that_can_be_asked_for(command: str) -> None
         spec.build("corruption", recipe.corruption)
     if recipe.source is not None:
         assert set(recipe.source) - {"name"} <= set(spec.knobs("source", recipe.source["name"]))
+
+
+def sweeps() -> list[str]:
+    """Every sweep that a page tells the reader to start."""
+    lines = [line for page in PAGES for block in blocks(page, "sh") for line in block.splitlines()]
+    return sorted({line for line in lines if line.startswith("sparsight sweep")})
+
+
+@pytest.mark.parametrize("command", sweeps())
+def test_a_sweep_on_a_page_is_one_that_can_be_asked_for(command: str) -> None:
+    words = shlex.split(command)
+    changes = [word for word in words if "=" in word]
+    assert Grid(Recipe.parse(recipes.read(words[2])), changes, searched="--search" in words).axes
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "toml")], ids=named)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sparsight.meters.recovery import recovery
     from sparsight.run import Run
     from sparsight.sources.planted import plant
+    from sparsight.sweeps import Sweep, sweep
 
 __version__ = "0.1.0"
 __all__ = [
@@ -21,10 +22,12 @@ __all__ = [
     "Run",
     "SparseAutoencoder",
     "SparsightError",
+    "Sweep",
     "plant",
     "recovery",
     "resume",
     "survey",
+    "sweep",
     "train",
 ]
 
@@ -36,10 +39,12 @@ _HOMES = {
     "Run": "run",
     "SparseAutoencoder": "estimator",
     "SparsightError": "errors",
+    "Sweep": "sweeps",
     "plant": "sources.planted",
     "recovery": "meters.recovery",
     "resume": "job",
     "survey": "atlas",
+    "sweep": "sweeps",
     "train": "job",
 }
 

@@ -1,11 +1,12 @@
 """From a recipe to its parts, and from those to a run."""
 
+import copy
 import hashlib
 import os
 import platform
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from torch import Tensor
 
 import sparsight
-from sparsight.core import SAE, Architecture, Facts, Observer, Output, Sampler, Source, Term
+from sparsight.core import SAE, Architecture, Facts, Observer, Output, Sampler, Schema, Source, Term
 from sparsight.core.sampling import shuffled
 from sparsight.errors import SparsightError
 from sparsight.meters.moments import Moments
@@ -66,6 +67,9 @@ class Recipe(BaseModel):
     """More summands of the loss by name. `l2.encoder` is an `l2` unless it says otherwise."""
     train: TrainConfig = TrainConfig()
     seed: Annotated[int, Field(ge=0)] = 0
+    """Of the start and of noise, and of the data where `data_seed` says nothing else."""
+    data_seed: Annotated[int, Field(ge=0)] | None = None
+    """Of what each step sees: which samples are held out, the order of the others, and augmentation; None: `seed`."""
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> "Recipe":
@@ -79,6 +83,11 @@ class Recipe(BaseModel):
         except ValidationError as error:
             known = TrainConfig if error.errors()[0]["loc"][:1] == ("train",) else cls
             raise explain(error, f"recipe {given.get('name', '')!r}", known.model_fields) from None
+
+    @property
+    def of_data(self) -> int:
+        """The seed of what each step sees."""
+        return self.seed if self.data_seed is None else self.data_seed
 
 
 @dataclass(frozen=True)
@@ -133,11 +142,18 @@ def read_data(recipe: Recipe, source: Source | None = None) -> tuple[Source, Sou
             raise SparsightError(f"the recipe {recipe.name!r} names no data: give some, for example digits")
         source = build("source", recipe.source)
     assert source is not None
-    training, held_out = source.split(recipe.train.hold_out, recipe.seed)
+    training, held_out = source.split(recipe.train.hold_out, recipe.of_data)
     return training, held_out or source.test_part()
 
 
-def prepare(recipe: Recipe, source: Source | None = None, *, device: str = "cpu", open_ended: bool = False) -> Job:
+def prepare(
+    recipe: Recipe,
+    source: Source | None = None,
+    *,
+    device: str = "cpu",
+    open_ended: bool = False,
+    like: Job | None = None,
+) -> Job:
     """Build all parts of a recipe, look at the data, and set the model to where training starts.
 
     Args:
@@ -145,22 +161,21 @@ def prepare(recipe: Recipe, source: Source | None = None, *, device: str = "cpu"
         source: the data, in place of the recipe's.
         device: where the model lives.
         open_ended: training has no last step; see `Trainer`.
+        like: a job on the same data; what it has read and measured is not read again.
 
     Raises:
         SparsightError: the data or the recipe cannot be used; nothing was written.
     """
-    training, held_out = read_data(recipe, source)
+    training, held_out = read_data(recipe, source) if like is None else (like.source, like.held_out)
     config = recipe.train
-    refuse_non_finite(training)
-    architecture = _architecture(recipe)
-    sae = SAE(
-        training.schema,
-        recipe.n_latents,
-        architecture,
-        preprocess=[build("preprocess", spec) for spec in recipe.preprocess],
-        output=recipe.output,
-    )
-    sae.preprocess.fit(lambda: (batch.inputs for batch in training.chunks()), training.schema)
+    if like is None:
+        refuse_non_finite(training)
+    sae, architecture = make_sae(recipe, training.schema)
+    if like is not None and list(map(describe, like.sae.preprocess)) == list(map(describe, sae.preprocess)):
+        sae.preprocess = copy.deepcopy(like.sae.preprocess).to("cpu")
+    else:
+        like = None
+        sae.preprocess.fit(lambda: (batch.inputs for batch in training.chunks()), training.schema)
     notes = [note for part in sae.preprocess for note in part.notes]
     if sae.own_targets is not None:
         sae.own_targets.fit(lambda: _targets(training), training.schema.of_targets)
@@ -169,7 +184,7 @@ def prepare(recipe: Recipe, source: Source | None = None, *, device: str = "cpu"
     if size > len(training):
         notes.append(f"the batch of {size} is larger than the data: every step takes all {len(training)} samples")
         size = len(training)
-    facts = measure(training, sae, size)
+    facts = measure(training, sae, size) if like is None else replace(like.trainer.facts, batch_size=size)
     if sae.output != "identity" and (facts.low < 0 or facts.high > 1):
         raise SparsightError(
             f"the output {sae.output!r} stays in [0, 1], and the data go from {facts.low:.4g} to {facts.high:.4g}: "
@@ -191,6 +206,7 @@ def prepare(recipe: Recipe, source: Source | None = None, *, device: str = "cpu"
         corruption=None if recipe.corruption is None else build("corruption", recipe.corruption),
         augmentations=[build("augmentation", spec) for spec in recipe.augmentations],
         seed=recipe.seed,
+        data_seed=recipe.data_seed,
         open_ended=open_ended,
     )
     return Job(recipe, sae, trainer, training, held_out, (*notes, *trainer.notes))
@@ -206,6 +222,13 @@ def source_of(run: Run) -> Source:
     if spec is None:
         raise SparsightError(f"the data of {run.path.name!r} were given in memory: give them again")
     return build("source", spec)
+
+
+def make_sae(recipe: Recipe, schema: Schema) -> tuple[SAE, Architecture]:
+    """The model of a recipe, with weights and preprocessing that are still to be filled, and what it was made from."""
+    architecture = _architecture(recipe)
+    preprocess = [build("preprocess", spec) for spec in recipe.preprocess]
+    return SAE(schema, recipe.n_latents, architecture, preprocess=preprocess, output=recipe.output), architecture
 
 
 def data_of(run: Run, source: Source | None = None) -> tuple[Source, Source]:
@@ -309,6 +332,17 @@ def train(
     if Path(out).exists():
         raise SparsightError(f"there is already a run at {str(out)!r}: choose another name or remove it")
     job = prepare(recipe, source, device=device)
+    run = begin(job, out, device, job.source.fingerprint())
+    try:
+        return finish(job, run, job.trainer.fit(job.source, run, observers, job.held_out))
+    except BaseException:
+        if run.latest() is None and not run.log():
+            shutil.rmtree(run.path, ignore_errors=True)
+        raise
+
+
+def begin(job: Job, out: str | Path, device: str, sha256: str) -> Run:
+    """The folder of a run that is about to be trained; `sha256` is the fingerprint of its data."""
     manifest = {
         "sparsight": sparsight.__version__,
         "versions": {name: version(name) for name in ("torch", "numpy", "safetensors")},
@@ -319,19 +353,13 @@ def train(
             "samples": len(job.source),
             "inputs": job.sae.n_inputs,
             "targets": job.source.schema.n_targets,
-            "sha256": job.source.fingerprint(),
+            "sha256": sha256,
         },
         "lr": job.trainer.lr,
         "parameters": sum(p.numel() for p in job.sae.parameters()),
         "notes": list(job.notes),
     }
-    run = Run.create(out, completed(recipe), manifest)
-    try:
-        return _finish(job, run, observers)
-    except BaseException:
-        if run.latest() is None and not run.log():
-            shutil.rmtree(run.path, ignore_errors=True)
-        raise
+    return Run.create(out, completed(job.recipe), manifest)
 
 
 def resume(path: str | Path, source: Source | None = None, observers: Sequence[Observer] = ()) -> Run:
@@ -344,17 +372,29 @@ def resume(path: str | Path, source: Source | None = None, observers: Sequence[O
     if run.summary is not None:
         raise SparsightError(f"the run {str(path)!r} has ended: there is nothing to resume")
     job = prepare(Recipe.parse(run.recipe), source, device=run.manifest["device"])
-    if job.source.fingerprint() != run.manifest["data"]["sha256"]:
-        raise SparsightError(f"the data are not those that {str(path)!r} was trained on: give the same, or train anew")
+    refuse_other_data(run, job.source.fingerprint())
+    restore(job, run)
+    return finish(job, run, job.trainer.fit(job.source, run, observers, job.held_out))
+
+
+def refuse_other_data(run: Run, sha256: str) -> None:
+    """Raise if a run was not trained on the data of this fingerprint."""
+    if sha256 != run.manifest["data"]["sha256"]:
+        raise SparsightError(
+            f"the data are not those that {str(run.path)!r} was trained on: give the same, or train anew"
+        )
+
+
+def restore(job: Job, run: Run) -> None:
+    """Go back to the last checkpoint of a run, or to its start where there is none."""
     state = run.latest()
     if state is not None:
         job.trainer.load_state_dict(state)
     run.rewind(job.trainer.number)
-    return _finish(job, run, observers)
 
 
-def _finish(job: Job, run: Run, observers: Sequence[Observer]) -> Run:
-    reason = job.trainer.fit(job.source, run, observers, job.held_out)
+def finish(job: Job, run: Run, reason: str) -> Run:
+    """Write what came out, unless it was interrupted."""
     if reason != "interrupted" and job.trainer.world.rank == 0:
         measured = "held-out samples" if job.held_out is not None else "training samples"
         samples = job.held_out or job.source

@@ -74,18 +74,18 @@ class Run:
     @property
     def recipe(self) -> dict[str, Any]:
         """What was asked for, complete."""
-        return _read_json(self.path / "recipe.json")
+        return read_json(self.path / "recipe.json")
 
     @property
     def manifest(self) -> dict[str, Any]:
         """What it ran on."""
-        return _read_json(self.path / "manifest.json")
+        return read_json(self.path / "manifest.json")
 
     @property
     def summary(self) -> dict[str, Any] | None:
         """What came out; None: the run has not ended."""
         path = self.path / "summary.json"
-        return _read_json(path) if path.is_file() else None
+        return read_json(path) if path.is_file() else None
 
     def log(self) -> list[Logged]:
         """Every log line; one that was cut off by a kill is left out."""
@@ -177,7 +177,7 @@ class Run:
         if not found:
             return None
         try:
-            return _unpack(_read_json(found[-1] / "state.json"), load_file(found[-1] / "tensors.safetensors"))
+            return _unpack(read_json(found[-1] / "state.json"), load_file(found[-1] / "tensors.safetensors"))
         except (OSError, KeyError, SafetensorError) as error:
             raise SparsightError(f"the checkpoint {str(found[-1])!r} is damaged ({error}): remove it") from None
 
@@ -255,7 +255,12 @@ def _write_json(path: Path, value: Any) -> None:
     _sync(path)
 
 
-def _read_json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        SparsightError: it is damaged.
+    """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError):

@@ -138,7 +138,7 @@ def override(spec: Mapping[str, Any], changes: Iterable[str]) -> Spec:
             if not isinstance(child, dict):
                 raise SparsightError(f"{change!r} cannot be applied: {key!r} is {child!r} and has no keys of its own")
             node[key] = node = child
-        node[leaf] = _value(path.strip(), text.strip())
+        node[leaf] = value(path.strip(), text.strip())
     return out
 
 
@@ -254,7 +254,8 @@ def _path(text: str) -> list[str]:
     return keys
 
 
-def _value(key: str, text: str) -> Any:
+def value(key: str, text: str) -> Any:
+    """A value as it is written in a change of `key`: as in TOML, and bare words are strings."""
     try:
         return _toml(text)
     except tomllib.TOMLDecodeError:

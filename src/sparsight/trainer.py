@@ -1,10 +1,11 @@
 """The training loop."""
 
+import functools
 import math
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -67,7 +68,8 @@ class Trainer:
         constraints: what keeps the weights where they must be.
         corruption: noise on the inputs.
         augmentations: changes of the samples.
-        seed: of order, noise and augmentation.
+        seed: of noise.
+        data_seed: of order and augmentation; None: the same.
         open_ended: there is no last step: the learning rate is constant, and all schedules are at their end.
     """
 
@@ -82,10 +84,12 @@ class Trainer:
         corruption: Corruption | None = None,
         augmentations: Sequence[Augmentation] = (),
         seed: int = 0,
+        data_seed: int | None = None,
         open_ended: bool = False,
     ) -> None:
         self.open_ended = open_ended
         self.sae, self.config, self.facts, self.seed = sae, config, facts, seed
+        self.data_seed = seed if data_seed is None else data_seed
         self.constraints, self.corruption = constraints, corruption
         self.world = World.current()
         self.device = sae.b_dec.device
@@ -98,7 +102,7 @@ class Trainer:
         self.parameters = list(sae.parameters())
         self.lr = learning_rate(config, sae, OPEN_ENDED if open_ended else self.steps)
         self.optimizer = make_optimizer(sae, config, self.lr)
-        self.number = 0
+        self.number = self.saved = 0
         self.idle = torch.zeros(sae.n_latents, dtype=torch.long, device=self.device)
         self.dead: Tensor | None = None
         self.averages: dict[str, Tensor] = {}
@@ -213,10 +217,7 @@ class Trainer:
 
     def _seen(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """What the encoder sees, and what must be rebuilt, [B, D]."""
-        inputs = batch.inputs.to(self.sae.b_dec)
-        for augmentation in self.augmentations:
-            inputs = augmentation(inputs, batch, self.facts.schema, self.seed)
-        x, target = self.sae.units(inputs, batch.targets)
+        x, target = batch.once(self._made_by, lambda: self._units(batch))
         return x if self.corruption is None else self.corruption(x, batch, self.seed), target
 
     def _forward(self, batch: Batch) -> Step:
@@ -225,6 +226,19 @@ class Trainer:
         weight = None if weight is None else weight.to(target)
         self.sae.activation.advance(self.progress, batch, self.seed)
         return self.sae.run(x, target, needs=self.needs, dead=self.dead, weight=weight, progress=self.progress)
+
+    def _units(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Inputs and targets: augmented, and in the units of the model."""
+        inputs = batch.inputs.to(self.sae.b_dec)
+        for augmentation in self.augmentations:
+            inputs = augmentation(inputs, batch, self.facts.schema, self.data_seed)
+        return self.sae.units(inputs, batch.targets)
+
+    @functools.cached_property
+    def _made_by(self) -> Hashable:
+        """All that decides what `_units` makes of a batch."""
+        parts = [describe(part) for part in (*self.augmentations, *self.sae.preprocess)]
+        return (repr(parts), self.data_seed, self.device, self.sae.b_dec.dtype)
 
     @torch.no_grad()
     def _pull_back(
@@ -387,41 +401,59 @@ class Trainer:
         Raises:
             NonFiniteLossError: the loss is no number; the last checkpoint is kept.
         """
+        batches = source.batches(self.batch_size, self.data_seed, self.number, self.world)
+        with interruptible() as interrupted:
+            while not self.ended and not interrupted.is_set():
+                self.advance(next(batches), run, observers, held_out)
+        return self.close(run, observers)
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is no step left to do."""
+        return self.number >= self.steps or self._early
+
+    def advance(self, batch: Batch, run: Run | None, observers: Sequence[Observer], held_out: Source | None) -> None:
+        """One step of `fit`, with the log, evaluation and checkpoint that are due after it."""
         config = self.config
+        start = time.perf_counter() - self.seconds
         per_epoch = max(1, math.ceil(self.facts.n_samples / self.batch_size))
-        save_every = config.checkpoint_every or min(per_epoch, 1_000)
-        look_every = config.evaluate_every or per_epoch
-        run = run if self.world.rank == 0 else None
-        batches = source.batches(self.batch_size, self.seed, self.number, self.world)
-        with _interruptible() as interrupted:
-            start = time.perf_counter() - self.seconds
-            while self.number < self.steps and not self._early and not interrupted.is_set():
-                upcoming = self.number + 1
-                end = upcoming == self.steps
-                look = held_out is not None and (upcoming % look_every == 0 or end)
-                log = upcoming % config.log_every == 0 or look or end
-                lr = self._lr()
-                self.step(next(batches), measure=log)
-                self.seconds = time.perf_counter() - start
-                if log:
-                    found = evaluate(self.sae, held_out) if look and held_out is not None else {}
-                    self._remember(found)
-                    line = self.logged(lr, found)
-                    if run is not None:
-                        run.append(line)
-                    for observer in observers:
-                        observer.on_log(line)
-                if run is not None and (self.number % save_every == 0 or end or self._early or interrupted.is_set()):
-                    run.checkpoint(self.number, self.state_dict())
-                    for observer in observers:
-                        observer.on_checkpoint(self.number)
-        reason = "early stop" if self._early else "finished" if self.number == self.steps else "interrupted"
+        upcoming = self.number + 1
+        end = upcoming == self.steps
+        look = held_out is not None and (upcoming % (config.evaluate_every or per_epoch) == 0 or end)
+        log = upcoming % config.log_every == 0 or look or end
+        lr = self._lr()
+        self.step(batch, measure=log)
+        self.seconds = time.perf_counter() - start
+        if log:
+            found = evaluate(self.sae, held_out) if look and held_out is not None else {}
+            self._remember(found)
+            line = self.logged(lr, found)
+            if run is not None and self.world.rank == 0:
+                run.append(line)
+            for observer in observers:
+                observer.on_log(line)
+        if self.ended or self.number % (config.checkpoint_every or min(per_epoch, 1_000)) == 0:
+            self._save(run, observers)
+        self.seconds = time.perf_counter() - start
+
+    def close(self, run: Run | None, observers: Sequence[Observer]) -> str:
+        """What `fit` does at its end, or when it is interrupted; it says which of them."""
+        reason = "early stop" if self._early else "finished" if self.ended else "interrupted"
+        if self.saved != self.number:
+            self._save(run, observers)
         if self.best["weights"] is not None and reason != "interrupted":
             self.sae.load_state_dict(self.best["weights"])
         self.sae.eval()
         for observer in observers:
             observer.on_end(reason)
         return reason
+
+    def _save(self, run: Run | None, observers: Sequence[Observer]) -> None:
+        if run is not None and self.world.rank == 0:
+            run.checkpoint(self.number, self.state_dict())
+            for observer in observers:
+                observer.on_checkpoint(self.number)
+        self.saved = self.number
 
     @property
     def _early(self) -> bool:
@@ -453,6 +485,7 @@ class Trainer:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go back to where `state_dict` was taken."""
         self.number, self.seconds = state["number"], state["seconds"]
+        self.saved = self.number
         self.sae.load_state_dict(state["sae"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.idle, self.dead = state["idle"], state["dead"]
@@ -460,7 +493,7 @@ class Trainer:
 
 
 @contextmanager
-def _interruptible() -> Iterator[threading.Event]:
+def interruptible() -> Iterator[threading.Event]:
     """Ctrl-C sets an event instead of tearing a step apart; a second one tears."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():

@@ -142,7 +142,15 @@ def test_the_shell_completes_names_of_recipes_without_torch(words: list[str]) ->
 
 def test_neither_the_package_nor_its_help_imports_torch() -> None:
     run = "import sys; sys.argv = {}; from sparsight.cli import main\ntry: main()\nexcept SystemExit: pass"
-    commands = (["--help"], ["recipes"], ["train", "--help"], ["show", "--help"], ["compare", "--help"], ["trian"])
+    commands = (
+        ["--help"],
+        ["recipes"],
+        ["train", "--help"],
+        ["show", "--help"],
+        ["compare", "--help"],
+        ["sweep", "--help"],
+        ["trian"],
+    )
     for code in ("import sparsight", *(run.format(["sparsight", *command]) for command in commands)):
         check = f"{code}\nimport sys, json; print(json.dumps([m for m in ('torch', 'sklearn') if m in sys.modules]))"
         done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)

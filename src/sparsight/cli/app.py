@@ -91,6 +91,51 @@ def train(
 
 
 @app.command()
+def sweep(
+    recipe: Annotated[str, typer.Argument(help="A recipe's name, or a TOML file.", autocompletion=_recipe_names)],
+    changes: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Values by key: architecture.k=8,16,32, seed=0..3 (integers), train.lr=1e-4..1e-1:4 (four values in a "
+            "fixed ratio); one value alone is for all models."
+        ),
+    ] = None,
+    data: Annotated[str | None, typer.Option("--data", help="What to train on, as in `sparsight train`.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The sweep's folder. By default sweeps/RECIPE, or RECIPE-2.")
+    ] = None,
+    search: Annotated[
+        int | None,
+        typer.Option(min=1, help="Try so many models that Optuna chooses; train.lr=1e-4..1e-1 is all between."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto (CUDA where there is one), cpu, cuda, cuda:1 or mps.")] = "auto",
+    plugin: Plugins = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no table.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train many models over one pass of the data, and show what they pay for what they explain.
+
+    For example: [bold]sparsight sweep strokes architecture.k=8,16,32 seed=0..3 --data digits[/bold]
+
+    All combinations are trained; each is a run in the sweep's folder. Ctrl-C stops
+    with checkpoints, and the same command goes on.
+    """
+    from sparsight.cli import sweeping
+
+    sweeping.sweep(
+        recipe,
+        changes or [],
+        data=data,
+        out=out,
+        search=search,
+        device=device,
+        plugins=plugin or [],
+        as_json=as_json,
+        console=Console(stderr=as_json, quiet=quiet, highlight=False),
+    )
+
+
+@app.command()
 def report(
     run: Annotated[Path, typer.Argument(help="The run's folder.")],
     data: Annotated[str | None, typer.Option(help="The data, if they were given in memory.")] = None,

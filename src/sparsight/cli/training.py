@@ -37,7 +37,7 @@ def train(
     if resume is not None:
         if data is not None or changes:
             raise SparsightError("--resume goes on with the run as it is: give no data and no changes beside it")
-        with _bar(console) as bar:
+        with progress_bar(console) as bar:
             run = job.resume(resume, observers=[Bar(bar)])
     else:
         if data is not None and "=" in data and not Path(data).exists():
@@ -47,7 +47,7 @@ def train(
             asked["source"] = open_source(data)
         parsed = job.Recipe.parse(spec.override(asked, changes))
         place = out or job.free_name(Path("runs"), parsed.name)
-        with _bar(console) as bar:
+        with progress_bar(console) as bar:
             run = job.train(parsed, place, observers=[Bar(bar)], device=choose_device(device))
     if run.summary is not None:
         for name, picture in feature_pictures(run).items():
@@ -75,7 +75,8 @@ class Bar:
     def on_end(self, reason: str) -> None: ...
 
 
-def _bar(console: Console) -> Any:
+def progress_bar(console: Console) -> Any:
+    """A context that gives a progress bar; None where nobody looks at it."""
     if console.quiet or not console.is_terminal:
         return nullcontext(None)
     columns = (

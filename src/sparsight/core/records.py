@@ -1,7 +1,8 @@
 """Records: what passes between the parts."""
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -12,6 +13,8 @@ from sparsight.errors import SparsightError
 
 if TYPE_CHECKING:
     from sparsight.core.parts import Source
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +62,8 @@ class Schema:
 class Batch:
     """Which samples of a source are taken together; they are read when they are asked for.
 
-    So a batch of all samples, in micro-batches, is never in memory as a whole.
+    So a batch of all samples, in micro-batches, is never in memory as a whole. Where several models step on the same
+    batch, `kept` holds what was read and made of it for those that come later; nobody changes that in place.
     """
 
     source: "Source"
@@ -68,6 +72,8 @@ class Batch:
     size: int
     """Of the whole batch, over all processes."""
     step: int = 0
+    kept: dict[Hashable, Any] | None = None
+    """None: nothing is kept."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -75,7 +81,15 @@ class Batch:
     @property
     def inputs(self) -> Tensor:
         """Raw samples, [B, D]."""
-        return self.source.gather(self.ids)
+        return self.once("inputs", lambda: self.source.gather(self.ids))
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` makes; where things are kept, only the first that asks for this key makes it."""
+        if self.kept is None:
+            return make()
+        if key not in self.kept:
+            self.kept[key] = make()
+        return self.kept[key]
 
     @property
     def targets(self) -> Tensor | None:
@@ -90,7 +104,8 @@ class Batch:
 
     def part(self, rows: slice) -> "Batch":
         """Some of the rows; noise and augmentation know each row by its position and do not change."""
-        return Batch(self.source, self.ids[rows], self.positions[rows], self.size, self.step)
+        kept = None if self.kept is None else self.kept.setdefault((rows.start, rows.stop), {})
+        return replace(self, ids=self.ids[rows], positions=self.positions[rows], kept=kept)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The report: one HTML file that needs nothing else."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from string import Template
@@ -147,6 +147,11 @@ def _notes(run: Run, features: int, shown: int) -> str:
     notes = list(run.manifest["notes"])
     if shown < features:
         notes.append(f"{shown} of {features:,} features are shown, evenly spread")
+    return listed(notes)
+
+
+def listed(notes: Sequence[str]) -> str:
+    """Notes below the figures; nothing where there are none."""
     return f'<ul class="notes">{"".join(f"<li>{escape(note)}</li>" for note in notes)}</ul>' if notes else ""
 
 
@@ -161,7 +166,7 @@ def _sections(
     chosen = samples.chosen(measured, samples.SAMPLES)
     made = samples.reconstructions(sae, measured, chosen)
     if made is not None:
-        yield _section(
+        yield section(
             "Samples and what is made of them",
             "Above the sample, in the middle its reconstruction, below the difference (grey: none).",
             f'<div class="scroll rows">{_picture("reconstructions", made)}</div>',
@@ -171,24 +176,24 @@ def _sections(
             f'<div class="scroll">{_picture(f"build-up-{n}", one["picture"], _adds(one))}</div>'
             for n, one in enumerate(built, 1)
         )
-        yield _section(
+        yield section(
             "Built feature by feature",
             "Above the sum so far, first without any feature, at the right the whole reconstruction and the sample; "
             "below what each feature adds, the largest part first.",
             rows,
         )
-    yield _section("Training", "Each term alone, and its share of the gradient.", _charts(drawn["training"]))
-    yield _section("The features as a population", "", _charts(drawn["population"]))
+    yield section("Training", "Each term alone, and its share of the gradient.", _charts(drawn["training"]))
+    yield section("The features as a population", "", _charts(drawn["population"]))
     if sae.schema.shape is not None:
         said = "The Gabor function nearest to each filter. Strokes have all orientations and middling frequencies."
-        yield _section("Orientation and frequency", said, _charts(drawn["gabors"]))
+        yield section("Orientation and frequency", said, _charts(drawn["gabors"]))
     wide = "".join(_chart(title, chart) for title, chart in drawn["codes"].items())
     said = "" if samples.umap() else "By UMAP where it is installed: pip install 'sparsight[umap]'."
-    yield _section("Codes in two dimensions", said, f'<div class="wide">{wide}</div>')
-    yield _section("Beside its nulls", _said(compared), _rows(compared))
+    yield section("Codes in two dimensions", said, f'<div class="wide">{wide}</div>')
+    yield section("Beside its nulls", _said(compared), _rows(compared))
     yield _table()
     records = {"recipe": run.recipe, "manifest": run.manifest, "summary": run.summary}
-    yield _section("Recipe and manifest", "", "".join(_folded(name, record) for name, record in records.items()))
+    yield section("Recipe and manifest", "", "".join(folded(name, record) for name, record in records.items()))
 
 
 def _features(sae: SAE) -> str:
@@ -251,12 +256,14 @@ def _rows(compared: Mapping[str, Any]) -> str:
     return f'<div class="scroll">{table}</div>'
 
 
-def _folded(name: str, record: Any) -> str:
+def folded(name: str, record: Any) -> str:
+    """A record as JSON behind its name."""
     text = escape(json.dumps(record, indent=2, ensure_ascii=False))
     return f"<details><summary>{name}</summary><pre>{text}</pre></details>"
 
 
-def _section(title: str, said: str, inner: str) -> str:
+def section(title: str, said: str, inner: str) -> str:
+    """A part of the page."""
     lead = f'<p class="soft">{escape(said)}</p>' if said else ""
     return f"<section><h2>{escape(title)}</h2>{lead}{inner}</section>"
 

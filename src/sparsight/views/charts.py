@@ -125,6 +125,34 @@ def scatter(points: np.ndarray, groups: np.ndarray | None, names: Sequence[str] 
     return _svg(frame.draw(x, y) + f'<g opacity=".75">{"".join(drawn)}</g>' + _legend(list(names or ())))
 
 
+def chosen(
+    xs: np.ndarray,
+    ys: np.ndarray,
+    names: Sequence[str],
+    marked: np.ndarray,
+    *,
+    x: str,
+    y: str,
+    log_x: bool,
+    counts: bool,
+) -> str:
+    """Named points, those that are marked large and in colour and joined; counts stand on 0 and are not joined."""
+    if not len(xs):
+        return empty("there is nothing to show yet")
+    frame = Frame(_range([xs]), _range([ys, np.array([0.0, 1.0])] if counts else [ys]), log_x=log_x)
+    places = frame.place(xs, ys)
+    drawn = []
+    if not counts:
+        path = "L".join(f"{a:.1f} {b:.1f}" for a, b in places[marked][np.argsort(xs[marked])])
+        drawn.append(f'<path d="M{path}" fill="none" stroke="{COLOURS[0]}" stroke-width="1.5" opacity=".6"/>')
+    for number in np.argsort(marked, kind="stable"):  # those that are marked last, so that none lies below others
+        (a, b), name = places[number], names[int(number)]
+        size, colour = (4.5, COLOURS[0]) if marked[number] else (3, UNKNOWN)
+        title = f"<title>{escape(name)}</title>"
+        drawn.append(f'<circle cx="{a:.1f}" cy="{b:.1f}" r="{size}" fill="{colour}">{title}</circle>')
+    return _svg(frame.draw(x, y) + "".join(drawn))
+
+
 def polar(orientation: np.ndarray, frequency: np.ndarray, weight: np.ndarray) -> str:
     """Orientations, 0 to π, as angles over half a circle, and frequencies in cycles per pixel as radii up to ½."""
     middle, foot, reach = WIDTH / 2, HEIGHT - BOTTOM, HEIGHT - TOP - BOTTOM
