@@ -126,7 +126,15 @@ def scatter(points: np.ndarray, groups: np.ndarray | None, names: Sequence[str] 
 
 
 def chosen(
-    xs: np.ndarray, ys: np.ndarray, names: Sequence[str], marked: np.ndarray, *, x: str, y: str, log_x: bool, counts: bool
+    xs: np.ndarray,
+    ys: np.ndarray,
+    names: Sequence[str],
+    marked: np.ndarray,
+    *,
+    x: str,
+    y: str,
+    log_x: bool,
+    counts: bool,
 ) -> str:
     """Named points, those that are marked large and in colour and joined; counts stand on 0 and are not joined."""
     if not len(xs):
