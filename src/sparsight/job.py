@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from torch import Tensor
 
 import sparsight
+from sparsight.controllers.controller import Controller
 from sparsight.core import SAE, Architecture, Facts, Observer, Output, Source, Term
 from sparsight.core.sampling import shuffled
 from sparsight.errors import SparsightError
@@ -58,6 +59,9 @@ class Recipe(BaseModel):
     """The output function, in place of the architecture's."""
     initialisation: SpecOf | None = None
     """Where training starts, in place of the architecture's."""
+    aim: dict[str, float] | None = None
+    """What the codes should be like: one of `l0`, `mean_activity` and `explained_variance`, such as {"l0": 20}. The
+    architecture's knob is turned during training until they are."""
     terms: dict[str, SpecOf] = {}
     """More summands of the loss by name. `l2.encoder` is an `l2` unless it says otherwise."""
     train: TrainConfig = TrainConfig()
@@ -172,15 +176,22 @@ def prepare(recipe: Recipe, source: Source | None = None, *, device: str = "cpu"
     for constraint in architecture.constraints:
         constraint.after_step(sae)
     sae.to(device)
+    terms = all_terms(architecture, recipe)
+    controller = None
+    if recipe.aim is not None:
+        if held_out is None:
+            notes.append("no samples are held out: the aim is measured on some that are trained on; set train.hold_out")
+        controller = Controller(sae, architecture, terms, recipe.aim, held_out or training)
     trainer = Trainer(
         sae,
-        all_terms(architecture, recipe),
+        terms,
         config,
         facts,
         constraints=architecture.constraints,
         corruption=None if recipe.corruption is None else build("corruption", recipe.corruption),
         augmentations=[build("augmentation", spec) for spec in recipe.augmentations],
         seed=recipe.seed,
+        controller=controller,
         open_ended=open_ended,
     )
     return Job(recipe, sae, trainer, training, held_out, (*notes, *trainer.notes))
@@ -318,6 +329,7 @@ def _finish(job: Job, run: Run, observers: Sequence[Observer]) -> Run:
     if reason != "interrupted" and job.trainer.world.rank == 0:
         measured = "held-out samples" if job.held_out is not None else "training samples"
         quality = measure_quality(job.sae, job.held_out or job.source)
+        controller = job.trainer.controller
         summary = {
             "ended": reason,
             "steps": job.trainer.number,
@@ -326,6 +338,7 @@ def _finish(job: Job, run: Run, observers: Sequence[Observer]) -> Run:
             "dead": job.trainer.n_dead,
             "quality": quality.result(),
             "shapes": shapes(job.sae, quality.rate > 0),
+            "aim": None if controller is None else controller.settled(quality.result()),
             "weights": digest(job.sae),
         }
         run.finish(job.sae, summary)

@@ -11,6 +11,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from sparsight.controllers.controller import FROZEN, Controller
 from sparsight.core import (
     SAE,
     Augmentation,
@@ -65,6 +66,7 @@ class Trainer:
         corruption: noise on the inputs.
         augmentations: changes of the samples.
         seed: of order, noise and augmentation.
+        controller: turns a knob until a measure is where it should be.
         open_ended: there is no last step: the learning rate is constant, and all schedules are at their end.
     """
 
@@ -79,11 +81,12 @@ class Trainer:
         corruption: Corruption | None = None,
         augmentations: Sequence[Augmentation] = (),
         seed: int = 0,
+        controller: Controller | None = None,
         open_ended: bool = False,
     ) -> None:
         self.open_ended = open_ended
         self.sae, self.config, self.facts, self.seed = sae, config, facts, seed
-        self.constraints, self.corruption = constraints, corruption
+        self.constraints, self.corruption, self.controller = constraints, corruption, controller
         self.world = World.current()
         self.device = sae.b_dec.device
         self.notes: list[str] = []
@@ -176,6 +179,8 @@ class Trainer:
         self.averages.update(averages)
         self._count(fired, batch.size)
         self.number += 1
+        if self.controller is not None:
+            self.controller.after_step(self.number, None if self.open_ended else self.steps)
 
     def _zero(self) -> Tensor:
         return torch.zeros((), device=self.device)
@@ -401,7 +406,8 @@ class Trainer:
         return self.config.patience is not None and self.best["waited"] >= self.config.patience
 
     def _remember(self, found: Mapping[str, float]) -> None:
-        if self.config.patience is None or not found:
+        turning = self.controller is not None and self.progress < 1 - FROZEN  # the error falls where codes are many
+        if self.config.patience is None or not found or turning:
             return
         if found["error"] < self.best["error"]:
             weights = {name: tensor.clone() for name, tensor in self.sae.state_dict().items()}
@@ -420,6 +426,7 @@ class Trainer:
             "dead": self.dead,
             "averages": self.averages,
             "best": self.best,
+            "controller": None if self.controller is None else self.controller.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -429,6 +436,8 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.idle, self.dead = state["idle"], state["dead"]
         self.averages, self.best = dict(state["averages"]), dict(state["best"])
+        if self.controller is not None:
+            self.controller.load_state_dict(state["controller"])
 
 
 @contextmanager

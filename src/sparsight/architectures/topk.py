@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from sparsight.activations.topk import TopK
-from sparsight.core import Architecture
+from sparsight.core import Architecture, Knob
 from sparsight.initialisations.directions import Data
 from sparsight.layers.constraints import UnitRows
 from sparsight.layers.linear import LinearDecoder, LinearEncoder
@@ -44,4 +44,5 @@ def topk(
         initialisation=Data(),
         terms={"auxk": AuxK(weight=auxk), "nudge": Nudge(weight=auxk)} if auxk else {},
         constraints=(UnitRows(),) if unit_rows else (),
+        knob=Knob(argument="k", of="activation", attribute="k", more=1, bounds=None, sets="l0"),
     )

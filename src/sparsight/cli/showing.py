@@ -48,6 +48,8 @@ def _tell(record: Mapping[str, Any], console: Console) -> None:
             f"explained (null, the mean: {figure(null['explained_variance'], '.0%')}) "
             f"with {figure(quality['l0'], '.1f')} of {record['n_latents']:,} features per sample, {record['dead']} dead"
         )
+        if record["aim"] is not None:
+            say(f"aim      {record['aim']['said']}")
     elif last is not None:
         say(
             f"so far   step {last['step']:,} of {last['steps']:,}, on training samples: "

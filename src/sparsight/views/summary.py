@@ -22,6 +22,7 @@ def described(run: Run) -> dict[str, Any]:
       when that was, UTC.
     - `quality` and `shapes` as in `summary.json`, None and {} before the end. `null`: the quality of a model that
       always answers with the mean of the samples.
+    - `aim`: where the aim settled, with a sentence, `said`; None: there is none, or it has not ended.
     - `pictures`: paths. `report`: the path of the page about it; None: there is none yet.
 
     Raises:
@@ -51,6 +52,7 @@ def described(run: Run) -> dict[str, Any]:
         "quality": ended.get("quality"),
         "null": _null(ended["quality"]) if ended else None,
         "shapes": ended.get("shapes", {}),
+        "aim": ended.get("aim"),
         "weights": ended.get("weights"),
         "report": str(run.path / "report.html") if (run.path / "report.html").is_file() else None,
         "pictures": sorted(str(path) for path in (run.path / "pictures").glob("*.png")),
