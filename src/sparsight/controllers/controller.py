@@ -23,13 +23,13 @@ LOOKS = 200
 APART = 10
 FROZEN = 0.2
 """The last share of training, in which the knob rests."""
-PROPORTIONAL, INTEGRAL = 1.5, 0.5
+PROPORTIONAL, INTEGRAL = 1.0, 0.4
 WIDEST = 0.5
 """The largest turn at a look, as a logarithm; errors count up to 1."""
 MEMORY = 0.5
 """The share of the past in the measure that is acted on."""
-FUTILE, RESPONSE = math.log(30), 0.02
-"""A knob that was turned 30-fold while the error moved by less than this share has no effect."""
+FUTILE, RESPONSE = math.log(1e4), 0.02
+"""A knob that was turned 10,000-fold while the error moved by less than this has no effect, and is turned no further."""
 
 
 @final
@@ -80,10 +80,8 @@ class Controller:
         self.begin = min(getattr(self.part, "warmup", 0.0), 1 - 2 * FROZEN)
         self.low, self.high = (math.log(b) for b in knob.bounds or (1, sae.n_latents))
         start = self.aim if knob.sets == self.measure else float(getattr(self.part, knob.attribute))
-        self.angle = math.log(start)
+        self.angle = math.log(max(start, math.exp(self.low)))
         self.smooth: float | None = None
-        self.before: float | None = None
-        self.measured = math.nan
         self.anchor = [self.angle, math.inf]
         self._turn(self.angle)
 
@@ -91,11 +89,6 @@ class Controller:
     def value(self) -> float:
         """Where the knob stands."""
         return getattr(self.part, self.knob.attribute)
-
-    @property
-    def futile(self) -> bool:
-        """Whether the knob was turned far and nothing moved."""
-        return abs(self.angle - self.anchor[0]) >= FUTILE
 
     def after_step(self, number: int, steps: int | None) -> None:
         """Look, where it is time to, and turn the knob.
@@ -107,11 +100,10 @@ class Controller:
         every, progress = (APART, self.begin) if steps is None else (max(APART, steps // LOOKS), number / steps)
         if number % every or not self.begin <= progress < 1 - FROZEN:
             return
-        self.measured = evaluate(self.sae, self.sample)[self.measure]
-        error = max(-1.0, min(1.0, self._error(self.measured)))
-        self.smooth = error if self.smooth is None else MEMORY * self.smooth + (1 - MEMORY) * error
-        change = 0.0 if self.before is None else self.smooth - self.before
-        self.before = self.smooth
+        error = max(-1.0, min(1.0, self._error(evaluate(self.sae, self.sample)[self.measure])))
+        before = self.smooth
+        self.smooth = error if before is None else MEMORY * before + (1 - MEMORY) * error
+        change = 0.0 if before is None else self.smooth - before
         if abs(self.smooth - self.anchor[1]) > RESPONSE:
             self.anchor = [self.angle, self.smooth]
         turn = -self.knob.more * (PROPORTIONAL * change + INTEGRAL * self.smooth)
@@ -131,7 +123,9 @@ class Controller:
         self.sae.architecture = {**self.sae.architecture, self.knob.argument: self.value}
 
     def _check_range(self, sae: SAE) -> None:
-        bound = {"l0": sae.n_latents, "mean_activity": sae.activation.bounds[1], "explained_variance": 1.0}[self.measure]
+        bound = {"l0": sae.n_latents, "mean_activity": sae.activation.bounds[1], "explained_variance": 1.0}[
+            self.measure
+        ]
         if not 0 < self.aim < bound and not self.aim == bound == sae.n_latents:
             reach = "above 0" if bound == math.inf else f"between 0 and {bound:g}"
             raise SparsightError(f"aim.{self.measure} is {self.aim:g}, and it can only be {reach}")
@@ -151,8 +145,10 @@ class Controller:
             why = "it had not settled, and more train.epochs give it time"
             if self.angle in (self.low, self.high):
                 why = "that is as far as it goes"
-            elif self.futile:
+            elif abs(self.angle - self.anchor[0]) >= FUTILE:
                 why = "to turn it further has no effect"
+            elif self.knob.bounds is None:
+                why = "the knob is a whole number, and more train.epochs give it time"
             said = f"{self.measure} is {measured:.4g} {at}, and {self.aim:g} was not reached: {why}"
         return {
             "measure": self.measure,
@@ -166,7 +162,7 @@ class Controller:
 
     def state_dict(self) -> dict[str, Any]:
         """All that goes on changing."""
-        names = ("angle", "smooth", "before", "measured", "anchor")
+        names = ("angle", "smooth", "anchor")
         return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
