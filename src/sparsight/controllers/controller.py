@@ -29,7 +29,7 @@ WIDEST = 0.5
 MEMORY = 0.5
 """The share of the past in the measure that is acted on."""
 FUTILE, RESPONSE = math.log(1e4), 0.02
-"""A knob that was turned 10,000-fold while the error moved by less than this has no effect, and is turned no further."""
+"""A knob that was turned 10,000-fold while the error moved by less than this has no effect and is left there."""
 
 
 @final

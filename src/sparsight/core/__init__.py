@@ -30,6 +30,6 @@ from sparsight.core.sae import SAE
 __all__ = [
     "SAE", "Activation", "Architecture", "Atlas", "Augmentation", "Batch", "Chain", "Codes", "Column", "Constraint",
     "Corruption", "Cost", "Decoder", "Encoder", "Example", "Facts", "Gradients", "Initialisation", "Knob",
-    "Logged", "Observer", "Output", "Part", "Preprocess", "SampleTerm", "Schema", "Sizes", "Source", "StatisticTerm", "Step",
-    "Term", "generator",
+    "Logged", "Observer", "Output", "Part", "Preprocess", "SampleTerm", "Schema", "Sizes", "Source", "StatisticTerm",
+    "Step", "Term", "generator",
 ]  # fmt: skip
