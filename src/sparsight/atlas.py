@@ -16,6 +16,7 @@ from sparsight.core import SAE, Atlas, Codes, Column, Cost, Source, generator
 from sparsight.core.sampling import spread
 from sparsight.errors import SparsightError
 from sparsight.meters import shape as looks
+from sparsight.meters.dead import CAUSES, causes
 from sparsight.meters.examples import Kept
 from sparsight.meters.gabor import fit_gabor
 from sparsight.meters.information import Information
@@ -85,10 +86,11 @@ def survey(
     sae.eval()
     for batch in source.chunks():
         inputs = batch.inputs.to(sae.b_dec)
-        codes = sae.transform(inputs)
-        pass_.update(batch.ids, codes.map(torch.Tensor.cpu), inputs, batch.weight)
+        x = sae.preprocess(inputs)
+        pass_.update(batch.ids, sae.encode(x).map(torch.Tensor.cpu), inputs, batch.weight)
+        pass_.look_at_silent(sae, x, batch.weight)
     sae.train(training)
-    columns = [*pass_.columns(), *pass_.together(neighbours), *_filters(sae, pass_.inputs, neighbours, fits)]
+    columns = [*pass_.columns(sae), *pass_.together(neighbours), *_filters(sae, pass_.inputs, neighbours, fits)]
     samples = {"n": len(source), "sha256": source.fingerprint(), "classes": source.schema.classes}
     return Atlas({column.name: column for column in columns}, pass_.figures(), samples)
 
@@ -101,6 +103,7 @@ class _Pass:
         self.weight = 0.0
         self.fired = torch.zeros(self.features, dtype=torch.float64)
         self.sums, self.squares = torch.zeros_like(self.fired), torch.zeros_like(self.fired)
+        self.positive = torch.zeros(self.features, dtype=torch.bool)
         self.histogram = torch.zeros(self.features * BINS, dtype=torch.long)
         self.top = Kept(self.features, examples)
         self.drawn = Kept(self.features, 2 * examples)
@@ -148,6 +151,13 @@ class _Pass:
             table = sparse.csr_array((values.numpy(), (rows.numpy(), features.numpy())), shape=shape)
             self.kept.append(table[chosen.numpy()])
 
+    def look_at_silent(self, sae: SAE, x: Tensor, weight: Tensor | None) -> None:
+        """Whether features that have not fired yet had a positive pre-activation."""
+        silent = (self.fired == 0).nonzero().squeeze(1)
+        if len(silent):
+            x = x if weight is None else x[(weight > 0).to(x.device)]
+            self.positive[silent] |= (sae.pre(x, silent.to(x.device)) > 0).any(0).cpu()
+
     def _population(self, rows: Tensor, values: Tensor, w: Tensor) -> None:
         """Treves-Rolls sparsity over the features of each sample, and the number that fire."""
         n = self.features
@@ -156,7 +166,7 @@ class _Pass:
         self.population += float(w @ torch.where(size > 0, spread / (1 - 1 / n) if n > 1 else 0.0, 1.0))
         self.l0 += float(w @ torch.bincount(rows, minlength=len(w)).double())
 
-    def columns(self) -> list[Column]:
+    def columns(self, sae: SAE) -> list[Column]:
         mean, square = self.sums / self.weight, self.squares / self.weight
         n = max(2, self.n)
         lifetime = torch.where(square > 0, (1 - mean.square() / square) / (1 - 1 / n), torch.nan)
@@ -165,6 +175,11 @@ class _Pass:
             "rate": (self.fired / self.weight, "share of samples in which the code is not 0", None),
             "mean": (mean, "E_b[ codes_bj ]", None),
             "mean_firing": (self.sums / self.fired, "E_b[ codes_bj ] over samples in which it fires", None),
+            "death": (
+                causes(self.fired > 0, self.positive, sae.W_dec.cpu()),
+                "why it never fires: " + ", ".join(f"{number} {cause}" for number, cause in enumerate(CAUSES)),
+                None,
+            ),
             "max": (self.top.values[:, 0], "max_b codes_bj", None),
             "lifetime_sparsity": (
                 lifetime,

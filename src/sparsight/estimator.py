@@ -43,6 +43,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         architecture: in place of the recipe's: a name, or an object such as `topk(k=20)`, whose knobs a grid search
             reaches as `architecture__k`. None: the recipe's own.
         architecture_params: knobs of the architecture by name, such as `{"k": 20}`. TopK's `k=None` follows the width.
+        aim: what codes should be like, one of `l0`, `mean_activity` and `explained_variance` with its value, such as
+            `{"l0": 20}`: the architecture's knob is turned in training until they are. `notes_` says where it settled.
         shape: (height, width) or (height, width, channels) where rows are pictures; recipes then keep filters smooth
             and shift the pictures.
         max_epochs: passes over the data; None: the recipe's, and at least 500 steps.
@@ -72,6 +74,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         recipe: str | Path | Mapping[str, Any] = "strokes",
         architecture: str | Architecture | None = None,
         architecture_params: Mapping[str, Any] | None = None,
+        aim: Mapping[str, float] | None = None,
         shape: Sequence[int] | None = None,
         max_epochs: float | None = None,
         batch_size: int | None = None,
@@ -84,6 +87,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.recipe = recipe
         self.architecture = architecture
         self.architecture_params = architecture_params
+        self.aim = aim
         self.shape = shape
         self.max_epochs = max_epochs
         self.batch_size = batch_size
@@ -117,6 +121,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         job.trainer.open_ended = True
         self.n_iter_ = max(1, round(job.trainer.number * job.trainer.batch_size / job.trainer.facts.n_samples))
         self._keep(job)
+        if job.trainer.controller is not None:
+            self.notes_.append(job.trainer.controller.settled()["said"])
         if ended == "interrupted":
             raise KeyboardInterrupt  # the trainer only stopped; a grid search around this must stop too
         return self
@@ -268,6 +274,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             own = {"name": chosen}
         asked["architecture"] = {**own, **(self.architecture_params or {})}
         asked["n_latents"] = width if self.n_components is None else plain(self.n_components)
+        if self.aim is not None:
+            asked["aim"] = {measure: float(plain(value)) for measure, value in self.aim.items()}
         changes = {"epochs": self.max_epochs, "batch_size": self.batch_size, "lr": self.learning_rate}
         asked["train"] = {**asked.get("train", {}), **{k: plain(v) for k, v in changes.items() if v is not None}}
         asked["seed"] = int(check_random_state(self.random_state).randint(2**31 - 1))

@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from torch import Tensor
 
 import sparsight
+from sparsight.controllers.controller import Controller
 from sparsight.core import SAE, Architecture, Facts, Observer, Output, Sampler, Schema, Source, Term
 from sparsight.core.sampling import shuffled
 from sparsight.errors import SparsightError
@@ -63,6 +64,9 @@ class Recipe(BaseModel):
     """The output function, in place of the architecture's."""
     initialisation: SpecOf | None = None
     """Where training starts, in place of the architecture's."""
+    aim: dict[str, float] | None = None
+    """What the codes should be like: one of `l0`, `mean_activity` and `explained_variance`, such as {"l0": 20}. The
+    architecture's knob is turned during training until they are."""
     terms: dict[str, SpecOf] = {}
     """More summands of the loss by name. `l2.encoder` is an `l2` unless it says otherwise."""
     train: TrainConfig = TrainConfig()
@@ -197,9 +201,15 @@ def prepare(
     with torch.no_grad():
         sae.activation.begin(sae.pre(draw(_BEGIN)))
     sae.to(device)
+    terms = all_terms(architecture, recipe)
+    controller = None
+    if recipe.aim is not None:
+        if held_out is None:
+            notes.append("no samples are held out: the aim is measured on some that are trained on; set train.hold_out")
+        controller = Controller(sae, architecture, terms, recipe.aim, held_out or training)
     trainer = Trainer(
         sae,
-        all_terms(architecture, recipe),
+        terms,
         config,
         facts,
         constraints=architecture.constraints,
@@ -207,6 +217,7 @@ def prepare(
         augmentations=[build("augmentation", spec) for spec in recipe.augmentations],
         seed=recipe.seed,
         data_seed=recipe.data_seed,
+        controller=controller,
         open_ended=open_ended,
     )
     return Job(recipe, sae, trainer, training, held_out, (*notes, *trainer.notes))
@@ -399,6 +410,7 @@ def finish(job: Job, run: Run, reason: str) -> Run:
         measured = "held-out samples" if job.held_out is not None else "training samples"
         samples = job.held_out or job.source
         quality = measure_quality(job.sae, samples)
+        controller = job.trainer.controller
         summary = {
             "ended": reason,
             "steps": job.trainer.number,
@@ -410,6 +422,7 @@ def finish(job: Job, run: Run, reason: str) -> Run:
             "recovery": recovered(job.sae, samples),
             "shapes": shapes(job.sae, quality.rate > 0),
             "sites": explained_by_site(job.sae, job.held_out or job.source) if job.sae.schema.sites else {},
+            "aim": None if controller is None else controller.settled(quality.result()),
             "weights": digest(job.sae),
         }
         run.finish(job.sae, summary)

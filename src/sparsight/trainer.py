@@ -12,6 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from sparsight.controllers.controller import FROZEN, Controller
 from sparsight.core import (
     SAE,
     Augmentation,
@@ -70,6 +71,7 @@ class Trainer:
         augmentations: changes of the samples.
         seed: of noise.
         data_seed: of order and augmentation; None: the same.
+        controller: turns a knob until a measure is where it should be.
         open_ended: there is no last step: the learning rate is constant, and all schedules are at their end.
     """
 
@@ -85,12 +87,13 @@ class Trainer:
         augmentations: Sequence[Augmentation] = (),
         seed: int = 0,
         data_seed: int | None = None,
+        controller: Controller | None = None,
         open_ended: bool = False,
     ) -> None:
         self.open_ended = open_ended
         self.sae, self.config, self.facts, self.seed = sae, config, facts, seed
         self.data_seed = seed if data_seed is None else data_seed
-        self.constraints, self.corruption = constraints, corruption
+        self.constraints, self.corruption, self.controller = constraints, corruption, controller
         self.world = World.current()
         self.device = sae.b_dec.device
         self.notes: list[str] = []
@@ -194,6 +197,8 @@ class Trainer:
         self.averages.update(averages)
         self._count(fired, batch.size)
         self.number += 1
+        if self.controller is not None:
+            self.controller.after_step(self.number, None if self.open_ended else self.steps)
 
     def _zero(self) -> Tensor:
         return torch.zeros((), device=self.device)
@@ -461,7 +466,8 @@ class Trainer:
         return self.config.patience is not None and self.best["waited"] >= self.config.patience
 
     def _remember(self, found: Mapping[str, float]) -> None:
-        if self.config.patience is None or not found:
+        turning = self.controller is not None and self.progress < 1 - FROZEN  # the error falls where codes are many
+        if self.config.patience is None or not found or turning:
             return
         if found["error"] < self.best["error"]:
             weights = {name: tensor.clone() for name, tensor in self.sae.state_dict().items()}
@@ -480,6 +486,7 @@ class Trainer:
             "dead": self.dead,
             "averages": self.averages,
             "best": self.best,
+            "controller": None if self.controller is None else self.controller.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -490,6 +497,8 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.idle, self.dead = state["idle"], state["dead"]
         self.averages, self.best = dict(state["averages"]), dict(state["best"])
+        if self.controller is not None:
+            self.controller.load_state_dict(state["controller"])
 
 
 @contextmanager

@@ -42,9 +42,8 @@ class TopK(Activation):
         self.k_now = self.k_start or self.k
 
     def advance(self, progress: float, batch: Batch, seed: int) -> None:
-        if self.k_start is not None:
-            left = max(0.0, 1 - progress / self.anneal)
-            self.k_now = round(self.k + left * (self.k_start - self.k))
+        left = max(0.0, 1 - progress / self.anneal)
+        self.k_now = round(self.k + left * ((self.k_start or self.k) - self.k))
 
     def slope(self, values: Tensor) -> Tensor:
         return values.sign()

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from sparsight.activations.relu import ReLU
-from sparsight.core import Architecture
+from sparsight.core import Architecture, Knob
 from sparsight.initialisations.directions import Data
 from sparsight.layers.constraints import UnitRows
 from sparsight.layers.linear import LinearDecoder, LinearEncoder
@@ -40,4 +40,5 @@ def relu_l1(
         initialisation=Data(sparse=True),
         terms={"codes_l1": CodesL1(weight=l1, warmup=warmup), **revival},
         constraints=(UnitRows(),) if unit_rows else (),
+        knob=Knob(argument="l1", of="codes_l1"),
     )

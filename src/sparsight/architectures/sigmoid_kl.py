@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from sparsight.activations.sigmoid import Sigmoid
-from sparsight.core import Architecture
+from sparsight.core import Architecture, Knob
 from sparsight.initialisations.uniform import Uniform
 from sparsight.layers.linear import LinearDecoder, LinearEncoder
 from sparsight.spec import register
@@ -30,6 +30,15 @@ def sigmoid_kl(
             noise that the encoder starts with.
     """
     terms = {"kl": KL(weight=kl, target=target), "l2": L2(weight=decay)}
+    knob = Knob(
+        argument="target",
+        of="kl",
+        attribute="target",
+        more=1,
+        bounds=(1e-4, 0.99),
+        sets="mean_activity",
+        moves=frozenset({"mean_activity", "explained_variance"}),  # every feature fires in every sample
+    )
     return Architecture(
         encoder=LinearEncoder(centre=False),
         activation=Sigmoid(),
@@ -38,4 +47,5 @@ def sigmoid_kl(
         initialisation=Uniform(),
         terms={name: term for name, term in terms.items() if term.weight},
         output="sigmoid",
+        knob=knob if kl else None,
     )

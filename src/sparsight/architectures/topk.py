@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from sparsight.activations.topk import TopK
-from sparsight.core import Architecture
+from sparsight.core import Architecture, Knob
 from sparsight.initialisations.directions import Data
 from sparsight.layers.constraints import UnitRows
 from sparsight.layers.linear import LinearDecoder, LinearEncoder
@@ -46,4 +46,5 @@ def topk(
         initialisation=Data(),
         terms={"auxk": AuxK(weight=auxk), "nudge": Nudge()} if auxk else {},
         constraints=(UnitRows(),) if unit_rows else (),
+        knob=Knob(argument="k", of="activation", attribute="k", more=1, bounds=None, sets="l0"),
     )

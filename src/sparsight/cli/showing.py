@@ -56,6 +56,8 @@ def _tell(record: Mapping[str, Any], console: Console) -> None:
         )
         if record["recovery"]:
             say(f"truth    {_recovered(record['recovery'])}")
+        if record["aim"] is not None:
+            say(f"aim      {record['aim']['said']}")
     elif last is not None:
         say(
             f"so far   step {last['step']:,} of {last['steps']:,}, on training samples: "

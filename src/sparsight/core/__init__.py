@@ -13,6 +13,7 @@ from sparsight.core.parts import (
     Encoder,
     Gradients,
     Initialisation,
+    Knob,
     Observer,
     Output,
     Part,
@@ -29,7 +30,7 @@ from sparsight.core.sae import SAE
 
 __all__ = [
     "SAE", "Activation", "Architecture", "Atlas", "Augmentation", "Batch", "Chain", "Codes", "Column", "Constraint",
-    "Corruption", "Cost", "Decoder", "Encoder", "Example", "Facts", "Gradients", "Initialisation", "Logged",
+    "Corruption", "Cost", "Decoder", "Encoder", "Example", "Facts", "Gradients", "Initialisation", "Knob", "Logged",
     "Observer", "Output", "Part", "Preprocess", "SampleTerm", "Sampler", "Schema", "Sizes", "Source", "StatisticTerm",
     "Step", "Term", "generator",
 ]  # fmt: skip

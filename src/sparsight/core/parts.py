@@ -402,6 +402,26 @@ class StatisticTerm(Term):
         """f, a scalar."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Knob:
+    """The one number of an architecture that makes its codes more or fewer: what an aim turns."""
+
+    argument: str
+    """The architecture's argument that sets it where there is no aim."""
+    of: str
+    """Where it acts: `activation`, or the name of one of the architecture's terms,"""
+    attribute: str = "weight"
+    """and there as this attribute."""
+    more: Literal[1, -1] = -1
+    """1 where more of it makes more codes, −1 where it makes fewer."""
+    bounds: tuple[float, float] | None = (1e-8, 1e8)
+    """It stays between them; None: it is a whole number from 1 to F."""
+    sets: str | None = None
+    """The measure that it is a value of, and so starts at."""
+    moves: frozenset[str] = frozenset({"l0", "mean_activity", "explained_variance"})
+    """The measures that follow it."""
+
+
 @dataclass(kw_only=True)
 class Architecture:
     """The parts that make one kind of SAE. Architectures are functions that return one.
@@ -424,6 +444,8 @@ class Architecture:
     """The function that turns the decoder's sum into the reconstruction; a recipe may change it."""
     targets: bool = False
     """Whether it maps inputs to targets of another kind: the source must then have some, and else must not."""
+    knob: Knob | None = None
+    """What decides how sparse codes are; None: there is no such number, and nothing to aim with."""
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The knobs."""

@@ -23,6 +23,7 @@ def described(run: Run) -> dict[str, Any]:
     - `quality` and `shapes` as in `summary.json`, None and {} before the end. `null`: the quality of a model that
       always answers with the mean of the samples.
     - `recovery`: as `meters.recovery.recovered` has it, {} where nobody knows what the samples are made of.
+    - `aim`: where the aim settled, with a sentence, `said`; None: there is none, or it has not ended.
     - `pictures`: paths. `report`: the path of the page about it; None: there is none yet.
 
     Raises:
@@ -53,6 +54,7 @@ def described(run: Run) -> dict[str, Any]:
         "null": ended.get("null"),
         "recovery": ended.get("recovery", {}),
         "shapes": ended.get("shapes", {}),
+        "aim": ended.get("aim"),
         "weights": ended.get("weights"),
         "report": str(run.path / "report.html") if (run.path / "report.html").is_file() else None,
         "pictures": sorted(str(path) for path in (run.path / "pictures").glob("*.png")),
