@@ -38,6 +38,10 @@ def settled(job: Job) -> dict[str, Any]:
         ("relu_l1", {"mean_activity": 0.02}),
         ("sigmoid_kl", {"mean_activity": 0.2}),
         ("topk", {"l0": 5.0}),
+        ("batch_topk", {"l0": 4.0}),
+        ("gated", {"l0": 3.0}),
+        ("p_annealing", {"l0": 3.0}),
+        ("jumprelu", {"l0": 3.0}),
     ],
 )
 def test_an_aim_is_reached_on_samples_that_are_not_trained_on(architecture: str, aim: dict[str, float]) -> None:

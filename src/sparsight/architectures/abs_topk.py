@@ -2,7 +2,7 @@
 
 from sparsight.activations.abs_topk import AbsTopK
 from sparsight.architectures.topk import Count
-from sparsight.core import Architecture
+from sparsight.core import Architecture, Knob
 from sparsight.initialisations.directions import Data
 from sparsight.layers.constraints import UnitRows
 from sparsight.layers.linear import LinearDecoder, LinearEncoder
@@ -24,4 +24,5 @@ def abs_topk(*, k: Count | None = None) -> Architecture:
         error=SquaredError(),
         initialisation=Data(),
         constraints=(UnitRows(),),
+        knob=Knob(argument="k", of="activation", attribute="k", more=1, bounds=None, sets="l0"),
     )

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from sparsight.activations.gated import Gated
-from sparsight.core import Architecture
+from sparsight.core import Architecture, Knob
 from sparsight.initialisations.directions import Data
 from sparsight.layers.constraints import UnitRows
 from sparsight.layers.linear import LinearDecoder, LinearEncoder
@@ -39,5 +39,6 @@ def gated(
         error=SquaredError(),
         initialisation=Data(sparse=True),
         terms={"gate_l1": GateL1(weight=l1, warmup=warmup), "gate_error": GateError(), **revival},
+        knob=Knob(argument="l1", of="gate_l1"),
         constraints=(UnitRows(),) if unit_rows else (),
     )
