@@ -12,6 +12,7 @@ from sparsight.core import Activation, Sizes
 from sparsight.distributed import World
 from sparsight.errors import SparsightError
 from sparsight.kernels.selection import above, just_below, largest
+from sparsight.trainer import NonFiniteLossError
 
 
 def made(activation: Activation, n_latents: int = 12, n_inputs: int = 9) -> Activation:
@@ -49,6 +50,36 @@ def test_batch_topk_keeps_k_times_the_batch_and_learns_where() -> None:
     activation.latest = 50.0
     assert int(activation(pre).l0().sum()) == 100
     torch.testing.assert_close(activation.eval()(pre).dense(), codes.dense())
+
+
+def test_the_threshold_is_a_moving_average_that_starts_at_the_first_cut() -> None:
+    activation = made(BatchTopK(k=2, memory=0.75))
+    assert isinstance(activation, BatchTopK)
+    for scale, expected in ((1.0, 1.0), (3.0, 0.75 + 0.25 * 3), (2.0, 0.75 * 1.5 + 0.25 * 2)):
+        activation.train()(scale * drawn())
+        activation.learn()
+        least = drawn().flatten().sort().values[-100]
+        torch.testing.assert_close(activation.threshold, expected * least)
+
+
+def test_values_as_large_as_the_last_that_is_kept_are_kept_too() -> None:
+    pre = torch.tensor([[3.0, 2.0, 0.0], [2.0, 1.0, 0.0]])
+    assert made(BatchTopK(k=1), 3).train()(pre).dense().tolist() == [[3.0, 2.0, 0.0], [2.0, 0.0, 0.0]]
+
+
+def test_a_step_in_parts_leaves_no_cut_behind() -> None:
+    job = toy_job("batch_topk", train={"micro_batch_size": 24})
+    job.trainer.step(next(job.source.batches(64, 0)))
+    assert job.sae.activation.cut is None
+
+
+@pytest.mark.parametrize("name", ["batch_topk", "abs_topk", "group_max", "winner_take_all"])
+def test_a_model_that_is_not_finite_is_seen(name: str) -> None:
+    job = toy_job(name)
+    with torch.no_grad():
+        job.sae.W_enc[3] = torch.nan
+    with pytest.raises(NonFiniteLossError):
+        job.trainer.step(next(job.source.batches(64, 0)))
 
 
 def test_batch_topk_keeps_all_that_is_positive_where_that_is_less() -> None:
