@@ -16,7 +16,6 @@ from sparsight.errors import SparsightError
 from sparsight.kernels.selection import above, just_below, largest
 from sparsight.trainer import NonFiniteLossError
 
-
 A = TypeVar("A", bound=Activation)
 
 
