@@ -36,7 +36,8 @@ def test_a_run_is_a_folder_that_opens(tmp_path: Path) -> None:
     assert run.summary is not None
     assert run.summary["weights"] == digest(run.sae())
     assert run.recipe["architecture"] == {
-        "name": "topk", "k": None, "k_start": None, "anneal": 0.5, "tied": False, "unit_rows": True, "auxk": 1 / 32,
+        "name": "topk", "k": None, "k_start": None, "anneal": 0.5, "k_eval": None, "tied": False, "unit_rows": True,
+        "auxk": 1 / 32,
     }  # fmt: skip
     assert run.manifest["data"]["samples"] == 512
     assert [line.step for line in run.log()] == [4, 8, 12, 16, 20, 24, 28, 32]

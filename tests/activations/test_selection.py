@@ -1,5 +1,7 @@
 """Which codes are kept."""
 
+from typing import TypeVar
+
 import pytest
 import torch
 from toys import F, samples, toy_job
@@ -12,9 +14,12 @@ from sparsight.core import Activation, Sizes
 from sparsight.distributed import World
 from sparsight.errors import SparsightError
 from sparsight.kernels.selection import above, just_below, largest
+from sparsight.trainer import NonFiniteLossError
+
+A = TypeVar("A", bound=Activation)
 
 
-def made(activation: Activation, n_latents: int = 12, n_inputs: int = 9) -> Activation:
+def made(activation: A, n_latents: int = 12, n_inputs: int = 9) -> A:
     activation.setup(Sizes(n_inputs, n_latents, n_inputs))
     return activation
 
@@ -41,15 +46,40 @@ def test_batch_topk_keeps_k_times_the_batch_and_learns_where() -> None:
     activation, pre = BatchTopK(k=2, memory=0.5), drawn()
     made(activation)
     assert activation.eval()(pre).l0().max() == 2  # nothing is learnt yet
-    for _ in range(3):  # the second time it guesses well, the third time too high
-        codes = activation.train()(pre)
-        assert int(codes.l0().sum()) == 100
-        assert codes.values.min() >= codes.dense()[codes.dense() > 0].sort().values[0]
-        assert codes.values.min() >= pre.flatten().sort().values[-100]
+    kept = torch.where(pre >= pre.flatten().sort().values[-100], pre, 0)
+    for scale in (1.0, 1.0, 0.01, 1.0):  # it guesses nothing, well, too high, and too low
+        torch.testing.assert_close(activation.train()(scale * pre).dense(), scale * kept, rtol=0, atol=0)
+    activation.learn()
+    torch.testing.assert_close(activation.eval()(pre).dense(), kept, rtol=0, atol=0)
+
+
+def test_the_threshold_is_a_moving_average_that_starts_at_the_first_cut() -> None:
+    activation = made(BatchTopK(k=2, memory=0.75))
+    for scale, expected in ((1.0, 1.0), (3.0, 0.75 + 0.25 * 3), (2.0, 0.75 * 1.5 + 0.25 * 2)):
+        activation.train()(scale * drawn())
         activation.learn()
-    activation.latest = 50.0
-    assert int(activation(pre).l0().sum()) == 100
-    torch.testing.assert_close(activation.eval()(pre).dense(), activation.train()(pre).dense())
+        least = drawn().flatten().sort().values[-100]
+        torch.testing.assert_close(activation.threshold, expected * least)
+
+
+def test_values_as_large_as_the_last_that_is_kept_are_kept_too() -> None:
+    pre = torch.tensor([[3.0, 2.0, 0.0], [2.0, 1.0, 0.0]])
+    assert made(BatchTopK(k=1), 3).train()(pre).dense().tolist() == [[3.0, 2.0, 0.0], [2.0, 0.0, 0.0]]
+
+
+def test_a_step_in_parts_leaves_no_cut_behind() -> None:
+    job = toy_job("batch_topk", train={"micro_batch_size": 24})
+    job.trainer.step(next(job.source.batches(64, 0)))
+    assert job.sae.activation.cut is None
+
+
+@pytest.mark.parametrize("name", ["batch_topk", "abs_topk", "group_max", "winner_take_all"])
+def test_a_model_that_is_not_finite_is_seen(name: str) -> None:
+    job = toy_job(name)
+    with torch.no_grad():
+        job.sae.W_enc[3] = torch.nan
+    with pytest.raises(NonFiniteLossError):
+        job.trainer.step(next(job.source.batches(64, 0)))
 
 
 def test_batch_topk_keeps_all_that_is_positive_where_that_is_less() -> None:

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from sparsight.activations.batch_topk import BatchTopK
 from sparsight.architectures.topk import Count
-from sparsight.core import Architecture, Knob
+from sparsight.core import Architecture
 from sparsight.initialisations.directions import Data
 from sparsight.layers.constraints import UnitRows
 from sparsight.layers.linear import LinearDecoder, LinearEncoder
@@ -40,5 +40,4 @@ def batch_topk(
         initialisation=Data(),
         terms={"auxk": AuxK(weight=auxk), "nudge": Nudge()} if auxk else {},
         constraints=(UnitRows(),),
-        knob=Knob(argument="k", of="activation", attribute="k", more=1, bounds=None, sets="l0"),
     )

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sparsight.activations.jumprelu import JumpReLU, NonNegativeThresholds
-from sparsight.core import Architecture, Knob, Term
+from sparsight.core import Architecture, Term
 from sparsight.errors import SparsightError
 from sparsight.initialisations.directions import Data
 from sparsight.layers.constraints import UnitRows
@@ -60,6 +60,5 @@ def jumprelu(
         error=SquaredError(),
         initialisation=Data(sparse=True),
         terms={**kinds[penalty], **({"auxk": AuxK(weight=auxk), **nudge} if auxk else {})},
-        knob=None if penalty == "quadratic" else Knob(argument="sparsity", of="l0" if penalty == "step" else "tanh"),
         constraints=(NonNegativeThresholds(), *([UnitRows()] if unit_rows else [])),
     )

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from sparsight.activations.relu import ReLU
-from sparsight.core import Architecture, Knob
+from sparsight.core import Architecture
 from sparsight.initialisations.directions import Data
 from sparsight.layers.constraints import UnitRows
 from sparsight.layers.linear import LinearDecoder, LinearEncoder
@@ -44,6 +44,5 @@ def p_annealing(
         error=SquaredError(),
         initialisation=Data(sparse=True),
         terms={"codes_lp": penalty, **revival},
-        knob=Knob(argument="lp", of="codes_lp"),
         constraints=(UnitRows(),),
     )

@@ -10,12 +10,15 @@ from sparsight.core import Codes
 
 
 def above(pre: Tensor, bound: float) -> Codes:
-    """What is larger than `bound` ≥ 0 of [B, F], as ragged codes. NumPy finds it several times faster than torch."""
+    """What is larger than `bound` ≥ 0 of [B, F], as ragged codes; NaN too, so that it is seen in the loss.
+
+    NumPy finds it several times faster than torch.
+    """
     flat = pre.detach().flatten()
     if flat.device.type == "cpu":
-        at = torch.from_numpy(np.flatnonzero(flat.numpy() > bound))
+        at = torch.from_numpy(np.flatnonzero(~(flat.numpy() <= bound)))
     else:
-        at = (flat > bound).nonzero().squeeze(1)
+        at = (~(flat <= bound)).nonzero().squeeze(1)
     n_samples, n_latents = pre.shape
     ends = torch.arange(n_samples + 1, device=at.device) * n_latents
     return Codes(pre.flatten()[at], n_latents, at % n_latents, torch.searchsorted(at, ends))
