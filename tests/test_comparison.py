@@ -123,7 +123,10 @@ def test_runs_on_other_data_are_refused(tmp_path: Path, pictures: dict[str, Any]
         compare([])
 
 
-def test_seeds_that_held_out_different_samples_are_measured_on_the_test_samples_of_the_data_set(tmp_path: Path) -> None:
+def test_seeds_that_held_out_different_samples_are_measured_on_the_test_samples_of_the_data_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sparsight.comparison.PROBED", 4 * 50)  # few labels, for speed
     runs = [a_run(tmp_path / f"{seed}", seed=seed, n_latents=4, train={"hold_out": 0.1}) for seed in (0, 1)]
     record = compare(runs, baselines=("mean",))
     assert record["measured_on"] == "2,000 held-out samples"

@@ -253,7 +253,7 @@ def _rows(compared: Mapping[str, Any]) -> str:
         for row in rows
     )
     table = f'<table class="still"><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table>'
-    return f'<div class="scroll">{table}</div>'
+    return f'<div class="scroll">{table}</div><p><button id="nulls">save as CSV</button></p>'
 
 
 def folded(name: str, record: Any) -> str:

@@ -407,5 +407,11 @@ byId("csv").addEventListener("click", () => {
   save("features.csv", new Blob([["feature", ...tableNames].join(",") + "\n" + lines.join("\n") + "\n"], { type: "text/csv" }));
 });
 
+byId("nulls").addEventListener("click", () => {
+  const lines = [...document.querySelectorAll("table.still tr")].map((row) =>
+    [...row.cells].map((cell) => cell.textContent.replace("–", "")).join(","));
+  save("comparison.csv", new Blob([lines.join("\n") + "\n"], { type: "text/csv" }));
+});
+
 redraw();
 select(order[0]);
