@@ -52,4 +52,5 @@ def _over(base: Base, *, skip: bool) -> Architecture:
         decoder=LinearDecoder(skip=skip),
         initialisation=Pairs(),
         targets=True,
+        knob=None,
     )
