@@ -10,7 +10,11 @@ from sparsight.spec import build, names
 
 REVIVAL = {"auxk", "nudge", "preactivation"}
 REVIVED: list[Any] = [
-    *({"name": name} for name in names("architecture") if REVIVAL & set(build("architecture", name).terms)),
+    *(
+        {"name": name}
+        for name in names("architecture")
+        if {"nudge", "preactivation"} & set(build("architecture", name).terms)
+    ),
     {"name": "jumprelu", "penalty": "tanh"},
 ]
 

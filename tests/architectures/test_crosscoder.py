@@ -53,7 +53,7 @@ def test_in_one_unit_both_sites_are_explained_and_the_sum_of_norms_keeps_feature
     found, own = learned({"name": "crosscoder", "l1": 1.0}, "scale_sites")
     assert min(found.values()) > 0.7
     _, without = learned({"name": "relu_l1", "l1": 1.0, "unit_rows": False}, "scale_sites")
-    assert own > without + 0.05
+    assert own > without + 0.03
     joint, _ = learned({"name": "crosscoder", "l1": 1.0}, "scale")
     assert joint["small"] < found["small"] - 0.2
 

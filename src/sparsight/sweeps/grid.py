@@ -47,9 +47,9 @@ def axis(change: str, *, searched: bool = False) -> Axis:
     Raises:
         SparsightError: it cannot be read, holds no value, or one of them twice.
     """
-    spec.override({}, [change])  # says what is wrong with its key
     key, _, text = (part.strip() for part in change.partition("="))
     words = _split(text)
+    spec.override({}, [change if "=" not in change else f"{key}={words[0]}"])  # says what is wrong with its key
     alone = _RANGE.fullmatch(text)
     if searched and alone is not None and alone[3] is None:
         return Axis(key, (), _ends(change, alone))
