@@ -374,7 +374,7 @@ def test_the_gradient_of_the_whole_loss_is_that_of_its_value(name: str) -> None:
         assert len(x) > 20
 
         def loss(x: Tensor = x) -> Tensor:
-            values = [term.weight * value_of(term, job, x, None) for term in job.trainer.terms.values()]
+            values = [term.weight * value_of(term, job, x, None) for term in job.trainer.objective.terms.values()]
             return torch.stack(values).sum()
 
         assert directional_error(loss, parameters, seed) < 1e-7

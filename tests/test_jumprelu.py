@@ -49,7 +49,7 @@ def test_the_gradient_of_the_step_is_that_of_its_convolution() -> None:
 
 
 def loss(job: Job, name: str, x: torch.Tensor) -> torch.Tensor:
-    term = job.trainer.terms[name]
+    term = job.trainer.objective.terms[name]
     step = job.sae.run(x, x, needs=term.needs)
     if isinstance(term, StatisticTerm):
         return term.value(term.statistic(step, job.sae), job.sae)

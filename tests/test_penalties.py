@@ -16,7 +16,7 @@ from sparsight.terms.codes_lp import CodesLp
 
 
 def forward(job: Job, name: str, x: Tensor) -> tuple[Step, Tensor]:
-    term = job.trainer.terms[name]
+    term = job.trainer.objective.terms[name]
     assert isinstance(term, SampleTerm)
     step = job.sae.run(x, x, needs=term.needs)
     return step, term.per_sample(step, job.sae)
@@ -25,7 +25,7 @@ def forward(job: Job, name: str, x: Tensor) -> tuple[Step, Tensor]:
 def test_the_error_of_the_gate_leaves_the_decoder_alone() -> None:
     job = toy_job("gated")
     sae = job.sae
-    term = job.trainer.terms["gate_error"]
+    term = job.trainer.objective.terms["gate_error"]
     assert isinstance(term, SampleTerm)
     x = samples()
     step = sae.run(x, x, needs=term.needs)

@@ -26,7 +26,9 @@ def test_half_of_the_features_come_back_from_far_below(architecture: dict[str, A
     def fire(revive: bool, steps: int) -> int:
         job = toy_job(architecture, train={"epochs": 50.0, "dead_after": 128, "lr": 2e-2, "decay": 0.0})
         if not revive:
-            job.trainer.terms = {name: term for name, term in job.trainer.terms.items() if name not in REVIVAL}
+            job.trainer.objective.terms = {
+                name: term for name, term in job.trainer.objective.terms.items() if name not in REVIVAL
+            }
         with torch.no_grad():
             job.sae.b_enc[: F // 2] = -5.0
         batches = job.source.batches(64, 0)

@@ -89,7 +89,7 @@ def test_a_weight_means_the_same_at_every_batch_size() -> None:
             batch = next(batches)
             step = job.sae.run(batch.inputs, batch.inputs)
             for name in ("squared_error", "codes_l1"):
-                term = job.trainer.terms[name]
+                term = job.trainer.objective.terms[name]
                 assert isinstance(term, SampleTerm)
                 total = total + step.mean(term.per_sample(step, job.sae)) * size / 512
         values.append(float(total.detach()))
@@ -103,10 +103,10 @@ def test_the_mean_activity_is_taken_over_samples_and_a_small_batch_gets_a_moving
     kl = build("term", {"name": "kl", "target": 0.1})
     assert kl.memory(100) == 0
     assert kl.memory(20) == pytest.approx(0.8)
-    before = dict(job.trainer.averages)
+    before = dict(job.trainer.objective.averages)
     job.trainer.step(next(job.source.batches(64, 0)))
     assert not before
-    assert job.trainer.averages["kl"].shape == (F,)
+    assert job.trainer.objective.averages["kl"].shape == (F,)
 
 
 def test_kl_cannot_overflow_and_still_pushes_back() -> None:
@@ -127,7 +127,7 @@ def test_weight_decay_never_touches_a_bias() -> None:
         job.sae.b_enc.fill_(7.0)
         job.sae.b_dec.fill_(7.0)
     for name in ("l2", "l1"):
-        term = job.trainer.terms[name]
+        term = job.trainer.objective.terms[name]
         assert isinstance(term, StatisticTerm)
         found = torch.autograd.grad(term.value(None, job.sae), [job.sae.b_enc, job.sae.b_dec], allow_unused=True)
         assert found == (None, None)
@@ -137,7 +137,7 @@ def test_smoothness_is_blind_to_length_and_does_not_reward_weight_where_inputs_n
     data = samples()
     data[:, 8:] = 0.5  # the lower half of the pictures
     job = toy_job("topk", build("source", "arrays", data=data, shape=[4, 4]), terms={"smoothness": {"of": "encoder"}})
-    term = job.trainer.terms["smoothness"]
+    term = job.trainer.objective.terms["smoothness"]
     assert isinstance(term, StatisticTerm)
     with torch.no_grad():
         job.sae.W_enc[:, 8:] = 0
@@ -315,8 +315,8 @@ def test_a_batch_larger_than_the_data_takes_all_and_says_so() -> None:
 
 def test_what_needs_pictures_is_left_out_of_tables_and_said() -> None:
     job = toy_job("topk", toy_source(pictures=False), terms={"smoothness": {}}, augmentations=["shift"])
-    assert "smoothness" not in job.trainer.terms
-    assert not job.trainer.augmentations
+    assert "smoothness" not in job.trainer.objective.terms
+    assert not job.trainer.objective.augmentations
     assert sum("is left out" in note for note in job.notes) == 2
 
 

@@ -17,7 +17,7 @@ def make(task: Task, *, defaults: bool) -> Train:
     else:
         architecture = {"name": "batch_topk" if task.of_batch else "topk", "k": task.k}
     if not defaults:
-        architecture |= {"unit_rows": False, "auxk": 0.0}
+        architecture |= {"auxk": 0.0} if task.of_batch else {"auxk": 0.0, "unit_rows": False}
     recipe = Recipe.parse(
         {
             "n_latents": task.n_latents,

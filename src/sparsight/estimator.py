@@ -20,7 +20,7 @@ from sklearn.utils.validation import (
 from torch import Tensor
 
 from sparsight import recipes
-from sparsight.core import SAE, Architecture, Codes, SampleTerm, Source, StatisticTerm
+from sparsight.core import SAE, Architecture, Codes, Source
 from sparsight.devices import choose_device
 from sparsight.errors import SparsightError
 from sparsight.job import Job, Recipe, prepare, refuse_non_finite
@@ -206,28 +206,15 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """
         check_is_fitted(self, "sae_")
         X = self._validated(X, reset=False)
-        terms = self._trainer.terms
-        sums: dict[str, Tensor] = {}
         targets = self._targets(y, self._recipe(X.shape[1]))
-        for n, rows in enumerate(self._rows(X, self.sae_)):
-            with torch.no_grad():
+        objective = self._trainer.objective
+
+        def parts() -> Iterator[tuple[Tensor, Tensor]]:
+            for n, rows in enumerate(self._rows(X, self.sae_)):
                 part = None if targets is None else torch.from_numpy(targets[n * CHUNK : (n + 1) * CHUNK])
-                x, target = self.sae_.units(rows, part)
-                step = self.sae_.run(x, target, needs=self._trainer.needs)
-                for name, term in terms.items():
-                    if isinstance(term, SampleTerm):
-                        found = term.per_sample(step, self.sae_).double().mean()
-                    else:
-                        assert isinstance(term, StatisticTerm)
-                        statistic = term.statistic(step, self.sae_)
-                        found = torch.zeros(()) if statistic is None else statistic.double()
-                    sums[name] = sums.get(name, torch.zeros(())) + found * (len(rows) / X.shape[0])
-        values = {}
-        for name, term in terms.items():
-            mean = sums[name]
-            if isinstance(term, StatisticTerm):
-                mean = term.value(mean if term.needs != {"weights"} else None, self.sae_).detach()
-            values[name] = term.weight * float(mean)
+                yield self.sae_.units(rows, part)
+
+        values = {name: objective.terms[name].weight * value for name, value in objective.mean(parts()).items()}
         return {**values, "total": sum(values.values())}
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
@@ -325,7 +312,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def _drawn(self, source: Source) -> Tensor:
         """Random samples, as often as they weigh: data come sorted, so the first would not speak for the rest."""
-        dice, n, weight = np.random.default_rng(self._trainer.seed), len(source), source.weights()
+        dice, n, weight = np.random.default_rng(self._trainer.objective.seed), len(source), source.weights()
         if weight is None:
             ids = dice.choice(n, min(KEPT, n), replace=False)
         else:

@@ -220,7 +220,7 @@ def prepare(
         controller=controller,
         open_ended=open_ended,
     )
-    return Job(recipe, sae, trainer, training, held_out, (*notes, *trainer.notes))
+    return Job(recipe, sae, trainer, training, held_out, (*notes, *trainer.objective.notes))
 
 
 def source_of(run: Run) -> Source:

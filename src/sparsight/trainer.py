@@ -1,11 +1,10 @@
 """The training loop."""
 
-import functools
 import math
 import signal
 import threading
 import time
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -13,28 +12,13 @@ import torch
 from torch import Tensor
 
 from sparsight.controllers.controller import FROZEN, Controller
-from sparsight.core import (
-    SAE,
-    Augmentation,
-    Batch,
-    Constraint,
-    Corruption,
-    Facts,
-    Gradients,
-    Logged,
-    Observer,
-    SampleTerm,
-    Source,
-    StatisticTerm,
-    Step,
-    Term,
-)
+from sparsight.core import SAE, Augmentation, Batch, Constraint, Corruption, Facts, Logged, Observer, Source, Term
 from sparsight.distributed import World
 from sparsight.errors import SparsightError
 from sparsight.meters.quality import evaluate
+from sparsight.objective import Measured, Objective, Outcome
 from sparsight.optimise import TrainConfig, learning_rate, make_optimizer
 from sparsight.run import Run
-from sparsight.spec import describe
 
 DEAD_EVERY = 8
 """Steps between two looks at which features are dead."""
@@ -46,15 +30,6 @@ class NonFiniteLossError(SparsightError):
     """The loss is NaN or infinite; the weights are those of the step before."""
 
 
-def added(values: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
-    """Σ weight · value."""
-    (name, value), *rest = values.items()
-    total = weights[name] * value
-    for name, value in rest:
-        total = torch.add(total, value, alpha=weights[name])
-    return total
-
-
 class Trainer:
     """Moves the weights of an SAE down the sum of its terms.
 
@@ -63,7 +38,7 @@ class Trainer:
 
     Args:
         sae: initialised; it is trained in place.
-        terms: by name; those that have nothing to act on are left out, and `notes` says so.
+        terms: by name; see `Objective`.
         config: how.
         facts: what was measured of the training data.
         constraints: what keeps the weights where they must be.
@@ -91,15 +66,21 @@ class Trainer:
         open_ended: bool = False,
     ) -> None:
         self.open_ended = open_ended
-        self.sae, self.config, self.facts, self.seed = sae, config, facts, seed
+        self.sae, self.config, self.facts = sae, config, facts
         self.data_seed = seed if data_seed is None else data_seed
-        self.constraints, self.corruption, self.controller = constraints, corruption, controller
+        self.constraints, self.controller = constraints, controller
         self.world = World.current()
         self.device = sae.b_dec.device
-        self.notes: list[str] = []
-        self.terms = {name: term for name, term in terms.items() if self._keep(term.check(sae, facts))}
-        self.augmentations = [a for a in augmentations if self._keep(self._unfit(a))]
-        self.needs = frozenset().union(*(term.needs for term in self.terms.values()))
+        self.objective = Objective(
+            sae,
+            terms,
+            facts,
+            corruption=corruption,
+            augmentations=augmentations,
+            seed=seed,
+            data_seed=self.data_seed,
+            micro_batch_size=config.micro_batch_size,
+        )
         self.batch_size = facts.batch_size
         self.steps = max(1, math.ceil(config.epochs * facts.n_samples / self.batch_size))
         self.parameters = list(sae.parameters())
@@ -108,20 +89,9 @@ class Trainer:
         self.number = self.saved = 0
         self.idle = torch.zeros(sae.n_latents, dtype=torch.long, device=self.device)
         self.dead: Tensor | None = None
-        self.averages: dict[str, Tensor] = {}
         self.best: dict[str, Any] = {"error": math.inf, "waited": 0, "weights": None}
         self.seconds = 0.0
-        self.last: dict[str, Any] = {}
-
-    def _unfit(self, augmentation: Augmentation) -> str | None:
-        if self.facts.schema.n_targets is not None:
-            return f"{describe(augmentation)['name']} is left out: it would change the inputs, and not their targets"
-        return augmentation.check(self.facts.schema)
-
-    def _keep(self, note: str | None) -> bool:
-        if note is not None and note not in self.notes:
-            self.notes.append(note)
-        return note is None
+        self.measured: Measured | None = None
 
     @property
     def progress(self) -> float:
@@ -133,7 +103,7 @@ class Trainer:
 
         Args:
             batch: raw samples.
-            measure: also find each term's value and share of the gradient, in `last`. Nothing else changes.
+            measure: also find each term's value and share of the gradient, for `logged`. Nothing else changes.
 
         Raises:
             NonFiniteLossError: before the weights are touched.
@@ -142,66 +112,37 @@ class Trainer:
             self.sae.train()
         for group in self.optimizer.param_groups:
             group["lr"] = self._lr()
-        size = self.config.micro_batch_size or len(batch)
-        whole = size >= len(batch)
-        parts = [batch] if whole else [batch.part(slice(i, i + size)) for i in range(0, len(batch), size)]
-        acting = {name: term for name, term in self.terms.items() if not term.silent(self.dead)}
-        closed = self.sae.closed_form and all(term.closed_form for term in acting.values())
-        fired: list[Tensor] = []
-        averages: dict[str, Tensor] = {}
-        first = True
+        first: Outcome | None = None
+        if measure:
+            weights = {name: term.now(self.progress) for name, term in self.objective.terms.items()}
+            self.measured = Measured(self.sae, weights)
 
         def closure() -> Tensor:
             nonlocal first
             for parameter in self.parameters:
                 parameter.grad = None
-            self.sae.activation.cut = self._cut(parts)
-            means = self._means(acting, parts) if len(parts) > 1 else {}
-            losses: list[Tensor] = []
-            for part in parts:
-                share = len(part) / len(batch)
-                weights = {name: term.now(self.progress) * share for name, term in acting.items()}
-                if closed:
-                    step, values = self._pull_back(part, acting, weights)
-                else:
-                    step = self._forward(part)
-                    values = self._values(acting, step, means, averages if first else {})
-                loss = added(values, weights)
-                if first:
-                    self._check(loss, values)
-                    fired.append(step.codes.fires())
-                    if measure:
-                        if closed:  # the share of each term in the gradient is autograd's to find
-                            step = self._forward(part)
-                            values = self._values(acting, step, means, {})
-                        self._measure(step, values, share, part is parts[0])
-                if not closed:
-                    loss.backward()
-                losses.append(loss.detach())
-            if first:
+            log = self.measured if measure and first is None else None
+            outcome = self.objective.gradient(batch, self.progress, self.dead, log)
+            if first is None:
+                self._check(outcome)
+                first = outcome
                 self.sae.activation.learn()
             self.world.mean_gradients_(self.parameters)
             for constraint in self.constraints:
                 constraint.before_step(self.sae)
             if self.config.clip is not None:
                 torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
-            first = False
-            return losses[0] if whole else torch.stack(losses).sum()  # L-BFGS alone asks for its number
+            return outcome.loss
 
-        try:
-            self.optimizer.step(cast(Any, closure))
-        finally:
-            self.sae.activation.cut = None
+        self.optimizer.step(cast(Any, closure))
         for constraint in self.constraints:
             constraint.after_step(self.sae)
-        self.averages.update(averages)
-        self._count(fired, batch.size)
+        assert first is not None
+        self.objective.averages.update(first.averages)
+        self._count(first.fired, batch.size)
         self.number += 1
         if self.controller is not None:
             self.controller.after_step(self.number, None if self.open_ended else self.steps)
-
-    def _zero(self) -> Tensor:
-        return torch.zeros((), device=self.device)
 
     def _lr(self) -> float:
         config, progress = self.config, self.progress
@@ -210,129 +151,22 @@ class Trainer:
         rise = min(1.0, (self.number + 1) / (config.warmup * self.steps)) if config.warmup else 1.0
         return self.lr * rise * (min(1.0, (1 - progress) / config.decay) if config.decay else 1.0)
 
-    @torch.no_grad()
-    def _cut(self, parts: Sequence[Batch]) -> Any:
-        """Which codes are kept where that depends on the whole batch, and no forward pass sees it: a first pass."""
-        activation = self.sae.activation
-        if not activation.joint or (len(parts) == 1 and self.world.size == 1):
-            return None
-        return activation.common_cut(
-            lambda: (self.sae.pre(self._seen(part)[0]) for part in parts), parts[0].size, self.world
-        )
-
-    def _seen(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """What the encoder sees, and what must be rebuilt, [B, D]."""
-        x, target = batch.once(self._made_by, lambda: self._units(batch))
-        return x if self.corruption is None else self.corruption(x, batch, self.seed), target
-
-    def _forward(self, batch: Batch) -> Step:
-        x, target = self._seen(batch)
-        weight = batch.weight
-        weight = None if weight is None else weight.to(target)
-        self.sae.activation.advance(self.progress, batch, self.seed)
-        return self.sae.run(x, target, needs=self.needs, dead=self.dead, weight=weight, progress=self.progress)
-
-    def _units(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Inputs and targets: augmented, and in the units of the model."""
-        inputs = batch.inputs.to(self.sae.b_dec)
-        for augmentation in self.augmentations:
-            inputs = augmentation(inputs, batch, self.facts.schema, self.data_seed)
-        return self.sae.units(inputs, batch.targets)
-
-    @functools.cached_property
-    def _made_by(self) -> Hashable:
-        """All that decides what `_units` makes of a batch."""
-        parts = [describe(part) for part in (*self.augmentations, *self.sae.preprocess)]
-        return (repr(parts), self.data_seed, self.device, self.sae.b_dec.dtype)
-
-    @torch.no_grad()
-    def _pull_back(
-        self, batch: Batch, terms: Mapping[str, Term], weights: Mapping[str, float]
-    ) -> tuple[Step, dict[str, Tensor]]:
-        """The forward pass and the value of every term, and the gradient of their weighted sum by closed forms."""
-        step = self._forward(batch)
-        total = Gradients()
-        values = {name: term.pull_back(step, self.sae, weights[name], total) for name, term in terms.items()}
-        self.sae.pull_back(step, total)
-        return step, values
-
-    def _values(
-        self, terms: Mapping[str, Term], step: Step, means: Mapping[str, Tensor], averages: dict[str, Tensor]
-    ) -> dict[str, Tensor]:
-        """The value of every term, with the gradient of this share of the batch."""
-        values = {}
-        for name, term in terms.items():
-            if isinstance(term, StatisticTerm):
-                values[name] = term.value(self._whole(name, term, step, means, averages), self.sae)
-            else:
-                assert isinstance(term, SampleTerm)
-                values[name] = step.mean(term.per_sample(step, self.sae))
-        return values
-
-    def _whole(
-        self, name: str, term: StatisticTerm, step: Step, means: Mapping[str, Tensor], averages: dict[str, Tensor]
-    ) -> Tensor | None:
-        """A statistic with the value of the whole batch, or of its moving average, and the gradient of this share."""
-        own = term.statistic(step, self.sae)
-        memory = term.memory(self.batch_size)
-        if own is None or (self.world.size == 1 and name not in means and not memory):
-            return own
-        mean = means[name] if name in means else self.world.mean_(own.detach().clone())
-        if memory and mean.numel():
-            mean = averages[name] = torch.lerp(mean, self.averages.get(name, mean), memory)
-        return mean + (own - own.detach())
-
-    @torch.no_grad()
-    def _means(self, acting: Mapping[str, Term], parts: Sequence[Batch]) -> dict[str, Tensor]:
-        """Each statistic over all micro-batches and processes: a first pass, without gradients."""
-        terms = {name: term for name, term in acting.items() if isinstance(term, StatisticTerm)}
-        total = sum(len(part) for part in parts)
-        means: dict[str, Tensor] = {}
-        if not any(term.needs - {"weights"} for term in terms.values()):
-            return means
-        for part in parts:
-            step = self._forward(part)
-            for name, term in terms.items():
-                own = term.statistic(step, self.sae)
-                if own is not None:
-                    means[name] = means.get(name, 0) + own * (len(part) / total)
-        return {name: self.world.mean_(mean) for name, mean in means.items()}
-
-    def _check(self, loss: Tensor, values: Mapping[str, Tensor]) -> None:
+    def _check(self, outcome: Outcome) -> None:
         # elsewhere than on a CPU looking costs a wait, so there it is done when logging
-        if (self.device.type == "cpu" or self.number % self.config.log_every == 0) and not math.isfinite(loss.item()):
+        look = self.device.type == "cpu" or self.number % self.config.log_every == 0
+        if look and not math.isfinite(outcome.loss.item()):
+            values = outcome.values
             bad = [name for name, value in values.items() if not torch.isfinite(value)] or list(values)
             raise NonFiniteLossError(
-                f"the loss is {loss.item()} at step {self.number}, by the term {' and '.join(bad)}: "
+                f"the loss is {outcome.loss.item()} at step {self.number}, by the term {' and '.join(bad)}: "
                 "training stopped before that step; a lower train.lr is the first thing to try"
             )
 
-    def _measure(self, step: Step, values: Mapping[str, Tensor], share: float, fresh: bool) -> None:
-        """Add up what a log line says of this batch, part by part."""
-        groups = self.sae.groups()
-        parameters = [p for group in groups.values() for p in group]
-        if fresh:
-            self.last = {"l0": 0.0, "mean_activity": 0.0, "squares": 0.0}
-            self.last["values"] = {name: self._zero() for name in self.terms}
-            self.last["gradients"] = {name: [torch.zeros_like(p) for p in parameters] for name in self.terms}
-        for name, value in values.items():
-            self.last["values"][name] += share * value.detach().double()
-            weighted = self.terms[name].now(self.progress) * share * value
-            if weighted.requires_grad:
-                found = torch.autograd.grad(weighted, parameters, retain_graph=True, allow_unused=True)
-                for total, gradient in zip(self.last["gradients"][name], found, strict=True):
-                    if gradient is not None:
-                        total += gradient
-        self.last["l0"] += share * step.mean(step.codes.l0().double())
-        self.last["mean_activity"] += share * step.mean_codes().detach().double().mean()
-        self.last["squares"] += share * step.mean((step.recon - step.target).detach().square().sum(1).double())
-
-    def _count(self, fired: Sequence[Tensor], samples: int) -> None:
-        anywhere = fired[0] if len(fired) == 1 else torch.stack(list(fired)).any(0)
+    def _count(self, fired: Tensor, samples: int) -> None:
         if self.world.size > 1:
-            anywhere = self.world.sum_(anywhere.long()) > 0
+            fired = self.world.sum_(fired.long()) > 0
         self.idle += samples
-        self.idle.masked_fill_(anywhere, 0)
+        self.idle.masked_fill_(fired, 0)
         if self.number % DEAD_EVERY == 0:
             dead = self._idle_too_long()
             self.dead = dead if dead.any() else None
@@ -347,32 +181,11 @@ class Trainer:
 
     def logged(self, lr: float, held_out: dict[str, float]) -> Logged:
         """The log line of the step that was just measured."""
+        measured, power = self.measured, self.facts.power
+        assert measured is not None
         if self.world.size > 1:
-            for key in ("l0", "mean_activity", "squares"):
-                self.world.mean_(self.last[key])
-            for name, gradients in self.last["gradients"].items():
-                self.world.mean_(self.last["values"][name])
-                for gradient in gradients:
-                    self.world.mean_(gradient)
-        names = [group for group, parameters in self.sae.groups().items() for _ in parameters]
-        sizes: dict[str, dict[str, float]] = {}
-        for name, gradients in self.last["gradients"].items():
-            squares = dict.fromkeys(names, 0.0)
-            for group, gradient in zip(names, gradients, strict=True):
-                squares[group] += float(gradient.double().square().sum())
-            sizes[name] = {group: math.sqrt(square) for group, square in squares.items()}
-        sums = {group: sum(size[group] for size in sizes.values()) for group in names}
-        before = 1.0 if self.open_ended else (self.number - 1) / self.steps
-        terms = {
-            name: {
-                "value": float(self.last["values"][name]),
-                "weight": term.now(before),
-                "loss": term.now(before) * float(self.last["values"][name]),
-                "share": {group: sizes[name][group] / sums[group] if sums[group] else 0.0 for group in sums},
-            }
-            for name, term in self.terms.items()
-        }
-        power = self.facts.power
+            measured.mean_(self.world)
+        terms = measured.terms()
         return Logged(
             step=self.number,
             steps=self.steps,
@@ -382,9 +195,9 @@ class Trainer:
             lr=lr,
             loss=sum(term["loss"] for term in terms.values()),
             terms=terms,
-            explained_variance=1 - float(self.last["squares"]) / power if power else math.nan,
-            l0=float(self.last["l0"]),
-            mean_activity=float(self.last["mean_activity"]),
+            explained_variance=1 - float(measured.squares) / power if power else math.nan,
+            l0=float(measured.l0),
+            mean_activity=float(measured.mean_activity),
             dead=self.n_dead,
             held_out=held_out,
         )
@@ -484,7 +297,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "idle": self.idle,
             "dead": self.dead,
-            "averages": self.averages,
+            "averages": self.objective.averages,
             "best": self.best,
             "controller": None if self.controller is None else self.controller.state_dict(),
         }
@@ -496,7 +309,7 @@ class Trainer:
         self.sae.load_state_dict(state["sae"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.idle, self.dead = state["idle"], state["dead"]
-        self.averages, self.best = dict(state["averages"]), dict(state["best"])
+        self.objective.averages, self.best = dict(state["averages"]), dict(state["best"])
         if self.controller is not None:
             self.controller.load_state_dict(state["controller"])
 

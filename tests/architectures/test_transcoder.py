@@ -131,7 +131,7 @@ def test_wrong_targets_are_refused_in_one_sentence() -> None:
 
 def test_a_shift_of_the_inputs_alone_is_left_out() -> None:
     job = toy_job("transcoder", augmentations=[{"name": "shift", "pixels": 1}])
-    assert not job.trainer.augmentations
+    assert not job.trainer.objective.augmentations
     assert "shift is left out: it would change the inputs, and not their targets" in job.notes
 
 

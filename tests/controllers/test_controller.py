@@ -66,13 +66,13 @@ def test_every_knob_is_one_that_its_architecture_has_and_turns_codes_the_way_it_
             continue
         job = toy_job(name)
         assert knob.argument in job.sae.architecture
-        part = job.sae.activation if knob.of == "activation" else job.trainer.terms[knob.of]
+        part = job.sae.activation if knob.of == "activation" else job.trainer.objective.terms[knob.of]
         assert isinstance(getattr(part, knob.attribute), int | float)
 
         def measured(factor: float, name: str = name) -> dict[str, float]:
             job = toy_job(name, train={"epochs": 10.0})
             knob = build("architecture", name).knob
-            part = job.sae.activation if knob.of == "activation" else job.trainer.terms[knob.of]
+            part = job.sae.activation if knob.of == "activation" else job.trainer.objective.terms[knob.of]
             value = factor * getattr(part, knob.attribute)
             setattr(part, knob.attribute, max(1, round(value)) if knob.bounds is None else value)
             job.trainer.fit(job.source)
@@ -262,6 +262,6 @@ def test_the_estimator_takes_an_aim() -> None:
 def test_the_objective_is_that_of_the_weight_that_was_found() -> None:
     job = aimed("relu_l1", {"l0": 3.0}, train={"epochs": 10.0})
     job.trainer.fit(job.source)
-    term = job.trainer.terms["codes_l1"]
+    term = job.trainer.objective.terms["codes_l1"]
     assert isinstance(term, SampleTerm)
     assert term.weight == job.sae.architecture["l1"] != 0.1
