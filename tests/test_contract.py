@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from toys import F, dictionary, mapped, samples, toy_job, toy_source
 
+from sparsight.architectures.stack import seen
 from sparsight.core import SAE, Batch, Chain, Logged, Preprocess, SampleTerm, Schema, StatisticTerm, Term
 from sparsight.distributed import World
 from sparsight.errors import SparsightError
@@ -195,10 +196,13 @@ def test_two_processes_agree_with_one(tmp_path: Path) -> None:
 
 def smooth_samples(job: Job, x: Tensor) -> Tensor:
     """The samples that are not at a kink."""
-    activation, pre = job.sae.activation, job.sae.pre(x).detach()
-    if activation.joint:  # what is kept of the batch is held still
-        activation.cut = activation.common_cut(lambda: iter([pre]), len(pre), World())
-    return x[(activation.kinks(pre) > 3e-3).all(1)]
+    layers, smooth = job.sae.layers, torch.ones(len(x), dtype=torch.bool)
+    for layer, sees in zip(layers, seen(layers, x), strict=True):
+        activation, pre = layer.activation, layer.pre(sees).detach()
+        if activation.joint:  # what is kept of the batch is held still
+            activation.cut = activation.common_cut(lambda pre=pre: iter([pre]), len(pre), World())
+        smooth &= (activation.kinks(pre) > 3e-3).all(1)
+    return x[smooth]
 
 
 def term_setting(name: str) -> tuple[Job, Tensor, Tensor]:

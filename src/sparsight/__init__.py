@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sparsight.meters.recovery import recovery
     from sparsight.run import Run
     from sparsight.sources.planted import plant
+    from sparsight.stacks import stack
     from sparsight.sweeps import Sweep, sweep
 
 __version__ = "0.1.0"
@@ -26,6 +27,7 @@ __all__ = [
     "plant",
     "recovery",
     "resume",
+    "stack",
     "survey",
     "sweep",
     "train",
@@ -43,6 +45,7 @@ _HOMES = {
     "plant": "sources.planted",
     "recovery": "meters.recovery",
     "resume": "job",
+    "stack": "stacks",
     "survey": "atlas",
     "sweep": "sweeps",
     "train": "job",

@@ -13,7 +13,7 @@ from torch import Tensor
 from sparsight.baselines._baseline import Baseline
 from sparsight.core import SAE, Codes, Schema, Source, Step
 from sparsight.errors import SparsightError
-from sparsight.job import data_of, source_of
+from sparsight.job import data_of
 from sparsight.meters.probe import probe_error
 from sparsight.meters.quality import Quality, measure_quality
 from sparsight.meters.recovery import FOUND, best
@@ -125,7 +125,7 @@ def _data(runs: Sequence[Run], source: Source | None) -> tuple[list[tuple[Source
         if asked[n] in asked[:n]:
             continue
         try:
-            whole = source_of(run) if source is None else source
+            whole = run.source() if source is None else source
             return _parts(runs, whole)
         except SparsightError as error:
             said = said or str(error)

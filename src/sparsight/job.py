@@ -32,8 +32,6 @@ from sparsight.spec import build, describe, explain
 from sparsight.trainer import Trainer
 
 _INITIAL = 6
-_BEGIN = 1024
-"""Samples whose pre-activations the activation is told of."""
 
 
 def _named(spec: Any) -> Any:
@@ -198,8 +196,7 @@ def prepare(
     architecture.initialisation(sae, draw, facts, recipe.seed)
     for constraint in architecture.constraints:
         constraint.after_step(sae)
-    with torch.no_grad():
-        sae.activation.begin(sae.pre(draw(_BEGIN)))
+    architecture.initialisation.begin(sae, draw)
     sae.to(device)
     terms = all_terms(architecture, recipe)
     controller = None
@@ -223,18 +220,6 @@ def prepare(
     return Job(recipe, sae, trainer, training, held_out, (*notes, *trainer.objective.notes))
 
 
-def source_of(run: Run) -> Source:
-    """The whole data set of a run, as its recipe names it.
-
-    Raises:
-        SparsightError: it cannot be read, or was in memory.
-    """
-    spec = run.recipe["source"]
-    if spec is None:
-        raise SparsightError(f"the data of {run.path.name!r} were given in memory: give them again")
-    return build("source", spec)
-
-
 def make_sae(recipe: Recipe, schema: Schema) -> tuple[SAE, Architecture]:
     """The model of a recipe, with weights and preprocessing that are still to be filled, and what it was made from."""
     architecture = _architecture(recipe)
@@ -252,7 +237,7 @@ def data_of(run: Run, source: Source | None = None) -> tuple[Source, Source]:
     Raises:
         SparsightError: they cannot be read, or are not the same as then.
     """
-    training, held_out = read_data(Recipe.parse(run.recipe), source_of(run) if source is None else source)
+    training, held_out = read_data(Recipe.parse(run.recipe), run.source() if source is None else source)
     if training.fingerprint() != run.manifest["data"]["sha256"]:
         raise SparsightError(f"these are not the data that {run.path.name!r} was trained on: give the same")
     return training, held_out or training

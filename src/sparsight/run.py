@@ -27,8 +27,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from sparsight.core import SAE, Atlas, Logged
+from sparsight.core import SAE, Atlas, Logged, Source
 from sparsight.errors import SparsightError
+from sparsight.spec import build
 
 
 class Run:
@@ -108,6 +109,17 @@ class Run:
             name = self.path.name
             raise SparsightError(f"the run {name!r} has not ended: `sparsight train --resume {self.path}` goes on")
         return SAE.load(path)
+
+    def source(self) -> Source:
+        """The whole data set, as the recipe names it.
+
+        Raises:
+            SparsightError: it cannot be read, or was in memory.
+        """
+        spec = self.recipe["source"]
+        if spec is None:
+            raise SparsightError(f"the data of {self.path.name!r} were given in memory: give them again")
+        return build("source", spec)
 
     def atlas(self) -> Atlas:
         """The facts about its features.

@@ -47,7 +47,8 @@ def train(
         str | None,
         typer.Argument(
             help="What to train on: digits (they ship with sparsight), a file (.npy, .npz, .csv, .safetensors, MNIST's "
-            "idx) or a folder of pictures. It may be left out where the recipe names its source."
+            "idx), a folder of pictures, or a run, whose codes are taken. It may be left out where the recipe names a "
+            "source."
         ),
     ] = None,
     changes: Annotated[
@@ -83,6 +84,44 @@ def train(
         recipe=recipe,
         out=out,
         resume=resume,
+        device=device,
+        plugins=plugin or [],
+        as_json=as_json,
+        console=Console(stderr=as_json, quiet=quiet, highlight=False),
+    )
+
+
+@app.command()
+def stack(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            help="The folders of two runs or more, each trained on the codes of the one before; and changes to the "
+            "recipe, such as train.epochs=10."
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The run's folder. By default runs/stack, or runs/stack-2.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto (CUDA where there is one), cpu, cuda, cuda:1 or mps.")] = "auto",
+    plugin: Plugins = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make one autoencoder of runs on each other's codes, and train the whole.
+
+    For example: [bold]sparsight train digits -o runs/first[/bold], then
+    [bold]sparsight train runs/first n_latents=64 -o runs/second[/bold], then
+    [bold]sparsight stack runs/first runs/second[/bold]
+
+    Data and training are those of the first run; changes are made to its recipe.
+    [bold]sparsight train --resume[/bold] goes on with a stack as with any run.
+    """
+    from sparsight.cli import training
+
+    training.stack(
+        runs,
+        out=out,
         device=device,
         plugins=plugin or [],
         as_json=as_json,

@@ -8,12 +8,13 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from sparsight import job, recipes, spec
+from sparsight import job, recipes, spec, stacks
 from sparsight.cli import reporting
 from sparsight.cli.showing import tell
 from sparsight.core import Logged
 from sparsight.devices import choose_device
 from sparsight.errors import SparsightError
+from sparsight.run import Run
 from sparsight.sources import open_source
 from sparsight.views.pictures import feature_pictures
 from sparsight.views.summary import described
@@ -46,9 +47,35 @@ def train(
         if data is not None:
             asked["source"] = open_source(data)
         parsed = job.Recipe.parse(spec.override(asked, changes))
-        place = out or job.free_name(Path("runs"), parsed.name)
-        with progress_bar(console) as bar:
-            run = job.train(parsed, place, observers=[Bar(bar)], device=choose_device(device))
+        run = _trained(parsed, out, device, console)
+    _show(run, as_json=as_json, console=console)
+
+
+def stack(
+    given: Sequence[str],
+    *,
+    out: Path | None,
+    device: str,
+    plugins: Sequence[Path],
+    as_json: bool,
+    console: Console,
+) -> None:
+    """Make one of runs, train it, and say in words what was found."""
+    for plugin in plugins:
+        spec.load_plugin(plugin)
+    changes = [word for word in given if "=" in word and not Path(word).exists()]
+    asked = stacks.stacked([word for word in given if word not in changes])
+    run = _trained(job.Recipe.parse(spec.override(asked, changes)), out, device, console)
+    _show(run, as_json=as_json, console=console)
+
+
+def _trained(recipe: job.Recipe, out: Path | None, device: str, console: Console) -> Run:
+    place = out or job.free_name(Path("runs"), recipe.name)
+    with progress_bar(console) as bar:
+        return job.train(recipe, place, observers=[Bar(bar)], device=choose_device(device))
+
+
+def _show(run: Run, *, as_json: bool, console: Console) -> None:
     if run.summary is not None:
         for name, picture in feature_pictures(run).items():
             run.put(f"pictures/{name}", picture)

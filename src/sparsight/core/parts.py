@@ -1,7 +1,7 @@
 """The parts that an SAE and its training are put together from. Everything is abstract here, and final elsewhere."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Output = Literal["identity", "sigmoid", "softmax"]
 Part = Literal["recon", "logits", "codes", "pre", "weights"]
+_BEGIN = 1024
+"""Samples whose pre-activations an activation is told of."""
 
 
 class Gradients(dict[str, Tensor]):
@@ -188,6 +190,8 @@ class Encoder(nn.Module, ABC):
 
     closed_form: bool = False
     bias: Tensor  # [F], a parameter, or zeros in a buffer where there is no bias
+    layers: Sequence["SAE"] = ()
+    """Where it is the encoder of a stack: the autoencoders that this is made of, from the samples up."""
 
     @abstractmethod
     def setup(self, sizes: Sizes) -> None:
@@ -289,8 +293,8 @@ class Decoder(nn.Module, ABC):
     """Codes to a reconstruction."""
 
     closed_form: bool = False
-    weight: nn.Parameter  # [F, D_out]
-    bias: nn.Parameter  # [D_out]
+    weight: Tensor  # [F, D_out], a parameter, or made of those of a stack
+    bias: Tensor  # [D_out]
 
     @abstractmethod
     def setup(self, sizes: Sizes) -> None:
@@ -326,6 +330,11 @@ class Initialisation(ABC):
     @abstractmethod
     def __call__(self, sae: "SAE", sample: "Sampler", facts: Facts, seed: int) -> None:
         """Fill the weights in place."""
+
+    @torch.no_grad()
+    def begin(self, sae: "SAE", sample: "Sampler") -> None:
+        """Tell the activation of pre-activations, once the weights are where the constraints want them."""
+        sae.activation.begin(sae.pre(sample(_BEGIN)))
 
 
 class Sampler(Protocol):

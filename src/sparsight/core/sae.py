@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
@@ -63,11 +63,13 @@ class SAE(nn.Module):
         if schema.n_targets is not None:
             self.own_targets = Chain(copy.deepcopy(part) for part in preprocess)
             self.own_targets.setup(schema.n_targets)
-        self.encoder = copy.deepcopy(architecture.encoder)
-        self.activation = copy.deepcopy(architecture.activation)
-        self.decoder = copy.deepcopy(architecture.decoder)
-        for part in (self.decoder, self.encoder, self.activation):
-            part.setup(self.sizes)
+        # together, so that what they share they go on sharing
+        parts = copy.deepcopy((architecture.encoder, architecture.activation, architecture.decoder))
+        self.encoder, self.activation, self.decoder = parts
+        self.decoder.setup(self.sizes)
+        self.encoder.setup(self.sizes)
+        self.layers[0].schema = schema
+        self.activation.setup(self.layers[-1].sizes)
 
     @staticmethod
     def _check_targets(schema: Schema, architecture: Architecture) -> None:
@@ -89,6 +91,11 @@ class SAE(nn.Module):
         return self.preprocess if self.own_targets is None else self.own_targets
 
     @property
+    def layers(self) -> Sequence["SAE"]:
+        """The autoencoders that a stack is made of, from the samples up; this one alone, where it is none."""
+        return self.encoder.layers or (self,)
+
+    @property
     def n_inputs(self) -> int:
         return self.sizes.n_inputs
 
@@ -102,7 +109,7 @@ class SAE(nn.Module):
         return self.encoder.weight(self.decoder)
 
     @property
-    def W_dec(self) -> nn.Parameter:
+    def W_dec(self) -> Tensor:
         """Decoder rows, [F, D_out]."""
         return self.decoder.weight
 
@@ -112,7 +119,7 @@ class SAE(nn.Module):
         return self.encoder.bias
 
     @property
-    def b_dec(self) -> nn.Parameter:
+    def b_dec(self) -> Tensor:
         """Decoder biases, [D_out]."""
         return self.decoder.bias
 
@@ -186,7 +193,7 @@ class SAE(nn.Module):
     ) -> Step:
         """One forward pass as a record; `pre` is kept only where it is needed."""
         pre = self.pre(x) if "pre" in needs else None
-        codes = self.encode(x) if pre is None else self.activation.select(pre, self.decoder)
+        codes = self.encode(x) if pre is None else self.activation.select(pre, self.layers[-1].decoder)
         logits = self.decoder(codes, x)
         return Step(x, target, codes, logits, self.finish(logits), pre, dead, weight, progress)
 
