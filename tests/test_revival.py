@@ -13,7 +13,7 @@ REVIVED: list[Any] = [
     *(
         {"name": name}
         for name in names("architecture")
-        if {"nudge", "preactivation"} & set(build("architecture", name).terms)
+        if {"nudge", "preactivation"} & {term.split(".")[0] for term in build("architecture", name).terms}
     ),
     {"name": "jumprelu", "penalty": "tanh"},
 ]
@@ -27,7 +27,7 @@ def test_half_of_the_features_come_back_from_far_below(architecture: dict[str, A
         job = toy_job(architecture, train={"epochs": 50.0, "dead_after": 128, "lr": 2e-2, "decay": 0.0})
         if not revive:
             job.trainer.objective.terms = {
-                name: term for name, term in job.trainer.objective.terms.items() if name not in REVIVAL
+                name: term for name, term in job.trainer.objective.terms.items() if name.split(".")[0] not in REVIVAL
             }
         with torch.no_grad():
             job.sae.b_enc[: F // 2] = -5.0

@@ -178,3 +178,23 @@ def test_train_is_a_function_whatever_was_imported_first() -> None:
     code = "import sparsight; from sparsight import Recipe, SparseAutoencoder, Run; print(callable(sparsight.train))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True"]
+
+
+def test_runs_on_each_others_codes_are_stacked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sparsight("train", "pictures.npy", *FAST, "-o", "first", monkeypatch=monkeypatch) == 0
+    assert sparsight("train", "first", "n_latents=6", "train.epochs=2", "-o", "second", monkeypatch=monkeypatch) == 0
+    assert Run.open("second").recipe["source"]["name"] == "codes"
+    capsys.readouterr()
+    changes = ["train.epochs=1", "architecture.layers.2.architecture.k=2"]
+    assert sparsight("stack", "first", "second", *changes, monkeypatch=monkeypatch) == 0
+    said = capsys.readouterr().out
+    assert "6 features, architecture stack (layers (1 (architecture topk, n_latents 24, terms (" in said
+    summary = Run.open("runs/stack").summary
+    assert summary is not None and 0 < summary["quality"]["l0"] <= 2
+    with Image.open("runs/stack/pictures/decoder.png") as picture:
+        assert len(np.unique(np.asarray(picture))) > 10
+    assert Path("runs/stack/report.html").is_file()
+    assert sparsight("stack", "second", "first", monkeypatch=monkeypatch) == 2
+    assert "'first' was not trained on the codes of 'second'" in capsys.readouterr().err

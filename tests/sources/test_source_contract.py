@@ -9,9 +9,10 @@ import torch
 from test_idx import write_idx
 from test_images import write_pictures
 
-from sparsight.core import Example, Source
+from sparsight.core import SAE, Example, Schema, Source
 from sparsight.distributed import World
 from sparsight.errors import SparsightError
+from sparsight.run import Run
 from sparsight.spec import build, names
 
 N = 30
@@ -59,8 +60,17 @@ def sites(folder: Path, changed: bool) -> Source:
     return build("source", {"name": "sites", "sites": parts})
 
 
+def codes(folder: Path, changed: bool) -> Source:
+    sae = SAE(Schema(n_inputs=30), 12, build("architecture", "sigmoid_kl"))
+    torch.nn.init.normal_(sae.W_enc, std=1e-3, generator=torch.Generator().manual_seed(0))
+    if not (folder / "run").exists():
+        Run.create(folder / "run", {"source": None}, {}).finish(sae, {})
+    return build("source", {"name": "codes", "run": str(folder / "run")}, source=arrays(folder, changed))
+
+
 EXAMPLES: dict[str, Callable[[Path, bool], Source]] = {
     "arrays": arrays,
+    "codes": codes,
     "digits": digits,
     "idx": idx,
     "images": images,

@@ -109,8 +109,17 @@ def _source(source: Mapping[str, Any] | None) -> str:
 
 def _part(spec: Mapping[str, Any]) -> str:
     """The name of a part, with the knobs that are set."""
-    knobs = ", ".join(f"{knob} {value}" for knob, value in spec.items() if knob != "name" and value is not None)
+    knobs = ", ".join(f"{knob} {_knob(value)}" for knob, value in spec.items() if knob != "name" and value is not None)
     return f"{spec['name']} ({knobs})" if knobs else spec["name"]
+
+
+def _knob(value: Any) -> str:
+    """A value; parts within parts by their names alone."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_knob, value))}]"
+    if not isinstance(value, Mapping):
+        return str(value)
+    return value.get("name") or f"({', '.join(f'{key} {_knob(inner)}' for key, inner in value.items())})"
 
 
 def _recipe(record: Mapping[str, Any]) -> str:

@@ -68,7 +68,7 @@ class SAE(nn.Module):
         self.encoder, self.activation, self.decoder = parts
         self.decoder.setup(self.sizes)
         self.encoder.setup(self.sizes)
-        self.layers[0].schema = schema
+        self.layers[0].schema, self.layers[0].output = schema, self.output
         self.activation.setup(self.layers[-1].sizes)
 
     @staticmethod
