@@ -31,8 +31,8 @@ from sparsight.initialisations.layerwise import Layerwise
 from sparsight.layers.linear import LinearDecoder, LinearEncoder
 from sparsight.spec import build, describe, register
 
-_BELOW = "below"
-"""Where codes keep what each layer saw on the way to them."""
+_SEEN = "seen"
+"""Where codes keep what each layer saw on the way to them, for the terms that ask."""
 
 
 class Layer(BaseModel):
@@ -213,11 +213,9 @@ class StackEncoder(Encoder):
     def forward(self, x: Tensor, decoder: Decoder, features: Tensor | None = None) -> Tensor:
         return self.layers[-1].pre(seen(self.layers, x)[-1], features)
 
-    def codes(self, x: Tensor, decoder: Decoder, activation: Activation) -> Codes:
-        inputs = seen(self.layers, x)
-        codes = self.layers[-1].encode(inputs[-1])
-        codes.memo[_BELOW] = inputs
-        return codes
+    def chosen(self, x: Tensor, decoder: Decoder, activation: Activation) -> Codes:
+        top = self.layers[-1]
+        return top.encoder.chosen(seen(self.layers, x)[-1], top.decoder, activation)
 
 
 def seen(layers: Sequence[SAE], x: Tensor) -> list[Tensor]:
@@ -251,15 +249,24 @@ class _TermOfLayer(Term):
 
     def step(self, step: Step, sae: SAE) -> Step:
         """The forward pass of the layer; what the term does not need of it is left empty."""
-        layer = sae.layers[self.n]
-        if _BELOW not in step.codes.memo:
-            step.codes.memo[_BELOW] = seen(sae.layers, step.x)
-        x: Tensor = step.codes.memo[_BELOW][self.n]
-        codes = step.codes if self.last else layer.encode(x)
-        logits = layer.decoder(codes) if self.term.needs & {"recon", "logits"} else x[:0]
-        pre = layer.pre(x) if "pre" in self.term.needs else None
-        dead = step.dead if self.last else None
-        return Step(x, x.detach(), codes, logits, layer.finish(logits), pre, dead, step.weight, step.progress)
+        layer, needs = sae.layers[self.n], self.term.needs
+        if _SEEN not in step.codes.memo:
+            step.codes.memo[_SEEN] = seen(sae.layers, step.x)
+        x: Tensor = step.codes.memo[_SEEN][self.n]
+        chosen, codes = (step.chosen, step.codes) if self.last else layer.select(x)
+        logits = layer.decoder(codes) if needs & {"recon", "logits"} else x[:0]
+        return Step(
+            x=x,
+            target=x.detach(),
+            codes=codes,
+            logits=logits,
+            recon=layer.finish(logits),
+            pre=layer.pre(x) if "pre" in needs else None,
+            chosen=chosen,
+            dead=step.dead if self.last else None,
+            weight=step.weight,
+            progress=step.progress,
+        )
 
 
 class SampleTermOfLayer(_TermOfLayer, SampleTerm):
