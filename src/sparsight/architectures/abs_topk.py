@@ -24,5 +24,5 @@ def abs_topk(*, k: Count | None = None) -> Architecture:
         error=SquaredError(),
         initialisation=Data(),
         constraints=(UnitRows(),),
-        knob=Knob(argument="k", of="activation", attribute="k", more=1, bounds=None, sets="l0"),
+        knob=Knob(argument="k", of="activation", attribute="k", more=1, bounds=None, whole=True, sets="l0"),
     )
