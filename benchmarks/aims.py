@@ -1,7 +1,7 @@
 """How near aims are reached: `python benchmarks/aims.py [ARCHITECTURE ...] [--data digits synthetic]`.
 
-Every architecture with a knob is trained towards some aims, with its defaults, for some 500 steps. A row is a training:
-the aim, what was measured on held-out samples, how far off that is, where the knob rests, and how many features are dead.
+Every architecture with a knob is trained towards two aims, with its defaults, for some 450 steps. A row is a training:
+the aim, what was measured on held-out samples, how far off that is, where the knob rests, and how many are dead.
 """
 
 import argparse
@@ -10,30 +10,32 @@ from typing import Any
 import torch
 
 from sparsight.core import Architecture, Source
-from sparsight.job import Recipe, prepare
+from sparsight.job import Job, Recipe, prepare
 from sparsight.meters.quality import evaluate
 from sparsight.spec import build, names
 
 DATA: dict[str, dict[str, Any]] = {
     "digits": {
         "source": "digits",
-        "n_latents": 128,
-        "train": {"epochs": 14.0, "batch_size": 256, "hold_out": 0.1},
+        "n_latents": 96,
+        "train": {"epochs": 12.0, "batch_size": 256, "hold_out": 0.1},
     },
     "synthetic": {
         "source": {"name": "synthetic", "n_samples": 6_144, "width": 48, "n_atoms": 96, "active": 4.0},
         "n_latents": 192,
-        "train": {"epochs": 26.0, "batch_size": 256, "hold_out": 0.15},
+        "output": "identity",
+        "train": {"epochs": 24.0, "batch_size": 256, "hold_out": 0.15},
     },
 }
-AIMS = (("l0", 8.0), ("l0", 20.0), ("mean_activity", 0.05), ("mean_activity", 0.2), ("explained_variance", 0.6))
+AIMS: dict[str, dict[str, list[float]]] = {
+    "digits": {"l0": [10.0], "mean_activity": [0.05, 0.2], "explained_variance": [0.6]},
+    "synthetic": {"l0": [10.0], "mean_activity": [0.05, 0.2], "explained_variance": [0.85]},
+}
 """Where codes are counted, their mean activity, which has the unit of the data, is not aimed at."""
 MORE: list[dict[str, Any]] = [
     {"name": "jumprelu", "penalty": "tanh"},
     {"name": "jumprelu", "penalty": "quadratic"},
     {"name": "matryoshka", "base": "relu_l1"},
-    {"name": "matryoshka", "base": "batch_topk"},
-    {"name": "transcoder", "base": "relu_l1"},
 ]
 
 
@@ -50,17 +52,23 @@ def main() -> None:
             continue
         measures = architecture.knob.moves - ({"mean_activity"} if "l0" in architecture.knob.moves else set())
         for data in asked.data:
-            for measure, aim in AIMS:
-                if measure in measures:
-                    print(row(spec, architecture, data, measure, aim), flush=True)
+            for measure, aims in AIMS[data].items():
+                for aim in aims if measure in measures else []:
+                    print(row(spec, data, measure, aim), flush=True)
 
 
-def row(spec: dict[str, Any], architecture: Architecture, data: str, measure: str, aim: float) -> str:
+def aimed(spec: dict[str, Any], data: str, measure: str, aim: float) -> Job:
+    """A training that is aimed. Where targets are needed, they are |R x| with a random R."""
     source: Source = build("source", DATA[data]["source"])
-    if architecture.targets:
+    if build("architecture", spec).targets:
         x = source.gather(torch.arange(len(source)))
-        source = build("source", "arrays", data=x, target=x.flip(1))
-    job = prepare(Recipe.parse({**DATA[data], "source": None, "architecture": spec, "aim": {measure: aim}}), source)
+        mixed = x @ torch.randn(x.shape[1], 32, generator=torch.Generator().manual_seed(0)) / x.shape[1] ** 0.5
+        source = build("source", "arrays", data=x, target=mixed.abs())
+    return prepare(Recipe.parse({**DATA[data], "source": None, "architecture": spec, "aim": {measure: aim}}), source)
+
+
+def row(spec: dict[str, Any], data: str, measure: str, aim: float) -> str:
+    job = aimed(spec, data, measure, aim)
     job.trainer.fit(job.source)
     controller, dead = job.trainer.controller, job.trainer.n_dead
     assert controller is not None

@@ -20,7 +20,8 @@ class BatchTopK(Activation):
     Codes that are equal to the smallest one that is kept are kept too, so that no order of the samples matters.
 
     Args:
-        k: how many codes a sample keeps on average, not always a whole number; None: √D, and at most a quarter of the features.
+        k: how many codes a sample keeps on average, not always a whole number; None: √D, and at most a quarter of the
+            features.
         memory: the share of the past in the moving average.
     """
 

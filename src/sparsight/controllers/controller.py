@@ -25,7 +25,7 @@ FROZEN = 0.1
 """The last share of training, in which the knob rests."""
 LEARNT = 0.2
 """The first share, in which what is left unexplained says nothing of the knob."""
-PROPORTIONAL, INTEGRAL = 1.0, 0.7
+PROPORTIONAL, INTEGRAL = 1.0, 0.55
 AT_ONCE = 0.0, 0.2
 """The same for knobs of the activation, which codes follow without having to learn it."""
 CALMER, BOLDER = 0.7, 1.03
@@ -50,9 +50,10 @@ class Controller:
 
         θ ← θ − s g (P (e − e before) + I e),  clipped,
 
-    where s is 1 where more of the knob makes more codes and −1 elsewhere, and the gain g ≤ 1 falls with every swing past
-    the aim. For the explained variance, the error is that of what is left unexplained, log((1 − aim) / (1 − measure)).
-    Measured are samples that the model is not trained on, always the same, in evaluation mode, smoothed over looks.
+    where s is 1 where more of the knob makes more codes and −1 elsewhere, and the gain g ≤ 1 falls with every swing
+    past the aim. For the explained variance, the error is that of what is left unexplained,
+    log((1 − aim) / (1 − measure)). Measured are samples that the model is not trained on, always the same, in
+    evaluation mode, smoothed over looks.
 
     A whole number is the one that is nearest to exp θ. Where the aim is between two of them it stays at the better one,
     and tries the other again from time to time.
