@@ -82,6 +82,29 @@ def test_the_l0_term_moves_thresholds_and_biases_by_the_whole_of_its_slope(of: s
     torch.testing.assert_close(found, wanted, rtol=1e-6, atol=0)
 
 
+@pytest.mark.parametrize("penalty", ["step", "tanh", "quadratic"])
+def test_few_chosen_places_and_all_of_them_give_the_same_codes_and_gradients(
+    penalty: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = toy_job({"name": "jumprelu", "penalty": penalty, "threshold": 1.0, "bandwidth": 0.5})
+    sae, x = job.sae.double(), samples(256).double()
+    terms = {name: term for name, term in job.trainer.objective.terms.items() if not term.silent(None)}
+
+    def found(most: float) -> tuple[torch.Tensor, ...]:
+        monkeypatch.setattr("sparsight.activations.jumprelu.SPARSE_BELOW", most)
+        step = sae.run(x, x)
+        assert step.chosen is not None
+        assert step.chosen.is_dense == (most == 0)
+        assert 0 < step.chosen.values.numel() <= 256 * F * (most or 1.0)
+        total = sum(loss(job, name, x) for name in terms)
+        assert isinstance(total, torch.Tensor)
+        return step.codes.dense(), total, *torch.autograd.grad(total, list(sae.parameters()))
+
+    dense, ragged = found(0.0), found(0.999)
+    for ours, theirs in zip(ragged, dense, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+
+
 def test_codes_are_the_pre_activations_above_their_thresholds() -> None:
     sae = toy_job("jumprelu").sae
     pre, above = sae.pre(samples()), sae.activation.fires_above()

@@ -16,14 +16,19 @@ class Ragged(Activation):
 
     selects = True
 
-    def slope(self, values: Tensor) -> Tensor:
-        return torch.full_like(values, 2.0)
+    def at(self, chosen: Codes) -> Codes:
+        return chosen.map(lambda pre: 2 * pre)
 
-    def forward(self, pre: Tensor) -> Codes:
+    def choose(self, pre: Tensor) -> Codes:
         kept = pre > 0.5
         kept[3] = False
         offsets = torch.nn.functional.pad(kept.sum(1).cumsum(0), (1, 0))
-        return Codes(2 * pre[kept], pre.shape[1], kept.nonzero()[:, 1], offsets)
+        return Codes(pre[kept], pre.shape[1], kept.nonzero()[:, 1], offsets)
+
+
+def kept(x: Tensor, weight: Tensor, bias: Tensor, centre: Tensor | None) -> Codes:
+    topk = activation("topk")
+    return topk.at(sparse.encode(x, weight, bias, centre, topk.choose))
 
 
 def drawn(*shape: int) -> Tensor:
@@ -48,7 +53,7 @@ def test_values_and_gradients_are_those_of_dense_products(name: str, centred: bo
 
     dense = activate((x - b_dec if centred else x) @ W_enc.T + b_enc)
     wanted = dense.dense() @ W_dec + b_dec
-    codes = sparse.encode(x, W_enc, b_enc, b_dec if centred else None, activate)
+    codes = activate.at(sparse.encode(x, W_enc, b_enc, b_dec if centred else None, activate.choose))
     found = sparse.decode(codes, W_dec, b_dec)
     torch.testing.assert_close(codes.dense(), dense.dense())
     torch.testing.assert_close(found, wanted)
@@ -63,7 +68,7 @@ def test_values_and_gradients_are_those_of_dense_products(name: str, centred: bo
 
 def test_a_kept_zero_passes_no_gradient() -> None:
     x, W_enc, b_enc = drawn(B, D), drawn(F, D), torch.full((F,), -100.0, dtype=torch.float64, requires_grad=True)
-    codes = sparse.encode(x, W_enc, b_enc, None, activation("topk"))
+    codes = kept(x, W_enc, b_enc, None)
     assert codes.l0().sum() == 0
     for gradient in torch.autograd.grad(codes.values.sum(), [W_enc, b_enc]):
         assert not gradient.any()
@@ -74,7 +79,7 @@ def test_places_are_turned_once_for_all_products(monkeypatch: pytest.MonkeyPatch
     argsort = torch.Tensor.argsort
     monkeypatch.setattr(torch.Tensor, "argsort", lambda *a, **k: (sorts.append(1), argsort(*a, **k))[1])
     x, W_enc, b_enc, W_dec, b_dec = drawn(B, D), drawn(F, D), drawn(F), drawn(F, D), drawn(D)
-    codes = sparse.encode(x, W_enc, b_enc, b_dec, activation("topk"))
+    codes = kept(x, W_enc, b_enc, b_dec)
     (sparse.decode(codes.map(torch.abs), W_dec, b_dec) - x).square().sum().backward()
     assert len(sorts) == 1
 

@@ -1,6 +1,5 @@
 """The k codes of largest magnitude."""
 
-import torch
 from torch import Tensor
 
 from sparsight.activations.topk import check_k, default_k
@@ -25,15 +24,15 @@ class AbsTopK(Activation):
         check_k(sizes, k=self.asked)
         self.k = self.asked or default_k(sizes)
 
-    def slope(self, values: Tensor) -> Tensor:
-        return torch.ones_like(values)
-
     def kinks(self, pre: Tensor) -> Tensor:
         return pre.abs().sort(dim=1).values.diff(dim=1).amin(1, keepdim=True).expand_as(pre)
 
     def bar(self, codes: Codes, features: Tensor) -> Tensor:
         return codes.least()[:, None]
 
-    def forward(self, pre: Tensor) -> Codes:
+    def choose(self, pre: Tensor) -> Codes:
         index = pre.abs().topk(self.k, dim=1, sorted=False).indices
         return Codes.fixed(pre.gather(1, index), index, pre.shape[1])
+
+    def at(self, chosen: Codes) -> Codes:
+        return chosen

@@ -54,21 +54,21 @@ class BatchTopK(Activation):
         now = self.threshold.new_tensor(self.latest)
         self.threshold.copy_(now if self.threshold.isnan() else now.lerp(self.threshold, self.memory))
 
-    def slope(self, values: Tensor) -> Tensor:
-        return torch.ones_like(values)
-
     def kinks(self, pre: Tensor) -> Tensor:
         return (pre - (0.0 if self.cut is None else self.cut)).abs()
 
     def bar(self, codes: Codes, features: Tensor) -> Tensor:
         return codes.least()[:, None]
 
-    def forward(self, pre: Tensor) -> Codes:
+    def choose(self, pre: Tensor) -> Codes:
         if self.training:
             cut = self.cut if self.cut is not None else self.common_cut(lambda: iter([pre]), len(pre), World())
             self.latest = cut
             return above(pre, cut)
         if self.threshold.isnan():
             values, index = pre.topk(max(1, round(self.k)), dim=1)
-            return Codes.fixed(values.relu(), index, pre.shape[1])
+            return Codes.fixed(values, index, pre.shape[1])
         return above(pre, self.threshold.item())
+
+    def at(self, chosen: Codes) -> Codes:
+        return chosen.map(torch.relu)

@@ -33,14 +33,14 @@ class GroupMax(Activation):
                 f"take k = {' or '.join(map(str, near))}, or another n_latents"
             )
 
-    def slope(self, values: Tensor) -> Tensor:
-        return values.sign()
-
     def bar(self, codes: Codes, features: Tensor) -> Tensor:
         of_groups = codes.values.view(len(codes), self.k)
         return of_groups[:, features // (codes.n_latents // self.k)]
 
-    def forward(self, pre: Tensor) -> Codes:
+    def choose(self, pre: Tensor) -> Codes:
         values, place = pre.unflatten(1, (self.k, -1)).max(2)  # [B, k]
         first = torch.arange(0, pre.shape[1], pre.shape[1] // self.k, device=pre.device)
-        return Codes.fixed(values.relu(), place + first, pre.shape[1])
+        return Codes.fixed(values, place + first, pre.shape[1])
+
+    def at(self, chosen: Codes) -> Codes:
+        return chosen.map(torch.relu)

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from sparsight.core import SAE, Activation, Codes, Constraint, Sizes
+from sparsight.kernels.selection import above
+from sparsight.kernels.sparse import SPARSE_BELOW
 
 
 class Heaviside(torch.autograd.Function):
@@ -23,7 +25,7 @@ class Heaviside(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:
         (gradient,), (pre, threshold, bandwidth) = grad_outputs, ctx.saved_tensors
         of_pre = gradient * ((pre - threshold).abs() < bandwidth / 2) / bandwidth
-        return of_pre, -of_pre.sum(0), None
+        return of_pre, -of_pre, None
 
 
 class JumpReLU(Activation):
@@ -41,6 +43,7 @@ class JumpReLU(Activation):
         bandwidth: ε, the width of the rectangle, in units.
     """
 
+    selects = True
     unit: Tensor
 
     def __init__(self, *, threshold: float, bandwidth: float) -> None:
@@ -59,11 +62,17 @@ class JumpReLU(Activation):
     def fires_above(self) -> Tensor:
         return self.unit * self.reach * self.threshold
 
-    def fires(self, pre: Tensor) -> Tensor:
-        return cast(Tensor, Heaviside.apply(pre, self.fires_above(), self.bandwidth * self.unit))
+    def choose(self, pre: Tensor) -> Codes:
+        width = self.bandwidth * self.unit if self.training else 0.0
+        return above(pre, self.fires_above() - width / 2, most=SPARSE_BELOW)
 
-    def forward(self, pre: Tensor) -> Codes:
-        return Codes(pre * self.fires(pre), pre.shape[1])
+    def fires(self, chosen: Codes) -> Codes:
+        threshold = chosen.per_place(self.fires_above()).expand_as(chosen.values)
+        return chosen.map(lambda pre: cast(Tensor, Heaviside.apply(pre, threshold, self.bandwidth * self.unit)))
+
+    def at(self, chosen: Codes) -> Codes:
+        fires = self.fires(chosen).values
+        return chosen.map(lambda pre: pre * fires)
 
     def kinks(self, pre: Tensor) -> Tensor:
         return ((pre - self.fires_above()).abs() - self.bandwidth * self.unit / 2).relu()

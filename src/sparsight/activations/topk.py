@@ -1,5 +1,6 @@
 """The k largest codes of each sample."""
 
+import torch
 from torch import Tensor
 
 from sparsight.core import Activation, Batch, Codes, Sizes
@@ -45,12 +46,12 @@ class TopK(Activation):
         left = max(0.0, 1 - progress / self.anneal)
         self.k_now = round(self.k + left * ((self.k_start or self.k) - self.k))
 
-    def slope(self, values: Tensor) -> Tensor:
-        return values.sign()
-
     def bar(self, codes: Codes, features: Tensor) -> Tensor:
         return codes.least()[:, None]
 
-    def forward(self, pre: Tensor) -> Codes:
+    def choose(self, pre: Tensor) -> Codes:
         values, index = pre.topk(self.k_now if self.training else self.k_eval or self.k, dim=1, sorted=False)
-        return Codes.fixed(values.relu(), index, pre.shape[1])
+        return Codes.fixed(values, index, pre.shape[1])
+
+    def at(self, chosen: Codes) -> Codes:
+        return chosen.map(torch.relu)

@@ -81,6 +81,10 @@ class Codes:
             return self.values.abs().amax(0) > 0  # several times faster than counting
         return self.values.new_zeros(self.n_latents, dtype=torch.bool).index_fill(0, self.index[self.values != 0], True)
 
+    def per_place(self, per_feature: Tensor) -> Tensor:
+        """A number of each feature, [F], at the places of these codes: [1, F], or [nnz]."""
+        return per_feature[None] if self.index is None else per_feature.index_select(0, self.index)
+
     def per_sample_sum(self, scale: Tensor | None = None) -> Tensor:
         """Σ_j scale_j · codes_bj, [B]; scales are 1 where none are given."""
         if self.index is None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sparsight.core.sae import SAE
 
 Output = Literal["identity", "sigmoid", "softmax"]
-Part = Literal["recon", "logits", "codes", "pre", "weights"]
+Part = Literal["recon", "logits", "codes", "pre", "chosen", "weights"]
 
 
 class Gradients(dict[str, Tensor]):
@@ -201,9 +201,9 @@ class Encoder(nn.Module, ABC):
     def forward(self, x: Tensor, decoder: "Decoder", features: Tensor | None = None) -> Tensor:
         """Pre-activations, [B, F]; of some features alone, [B, n]."""
 
-    def codes(self, x: Tensor, decoder: "Decoder", activation: "Activation") -> Codes:
-        """activation(pre), faster where the encoder knows a way."""
-        return activation.select(self(x, decoder), decoder)
+    def chosen(self, x: Tensor, decoder: "Decoder", activation: "Activation") -> Codes:
+        """activation.choose(pre), faster where the encoder knows a way."""
+        return activation.choose(self(x, decoder))
 
     def pull_back(self, x: Tensor, of_pre: Tensor, decoder: "Decoder", gradients: Gradients) -> None:
         """The closed form of the gradient, where `closed_form` says that there is one: add those of the parameters."""
@@ -217,7 +217,7 @@ class Activation(nn.Module, ABC):
     """Codes never leave this interval."""
     closed_form: bool = False
     selects: bool = False
-    """Whether codes are ragged and each stored value depends on `pre` at its own place alone, with the `slope`."""
+    """Whether codes depend on few pre-activations, each on its own: `choose` finds them, `at` makes codes of them."""
     joint: bool = False
     """Whether in training a sample's codes depend on the other samples of its batch."""
     cut: Any = None
@@ -248,12 +248,20 @@ class Activation(nn.Module, ABC):
     def learn(self) -> None:
         """Told once in every training step, after its first forward pass: for buffers such as a threshold."""
 
-    @abstractmethod
     def forward(self, pre: Tensor) -> Codes:
         """[B, F] to codes."""
+        return self.at(self.choose(pre))
 
-    def fires(self, pre: Tensor) -> Tensor | None:
-        """1 where a feature fires, else 0, [B, F], with a straight-through gradient; None: it has none."""
+    def choose(self, pre: Tensor) -> Codes:
+        """Where it `selects`: of [B, F], what codes or their gradients depend on; all, and dense, where it is much."""
+        raise NotImplementedError
+
+    def at(self, chosen: Codes) -> Codes:
+        """Where it `selects`: the codes of these pre-activations, at the same places."""
+        raise NotImplementedError
+
+    def fires(self, chosen: Codes) -> Codes | None:
+        """1 where a feature fires, else 0, at these places, with a straight-through gradient; None: it has none."""
         return None
 
     def fires_above(self) -> Tensor | float:
@@ -275,10 +283,6 @@ class Activation(nn.Module, ABC):
     def select(self, pre: Tensor, decoder: "Decoder") -> Codes:
         """forward(pre), unless which codes there are depends on the decoder."""
         return self(pre)
-
-    def slope(self, values: Tensor) -> Tensor:
-        """∂codes/∂pre at the stored values, [nnz], where `selects` says so."""
-        raise NotImplementedError
 
     def pull_back(self, codes: Codes, of_codes: Tensor) -> Tensor:
         """The closed form of the gradient, where `closed_form` says so: from dense codes to `pre`; in place at will."""

@@ -118,6 +118,8 @@ class Step:
     logits: Tensor  # [B, D_out], the decoder's sum before its output function
     recon: Tensor  # [B, D_out]
     pre: Tensor | None = None  # [B, F], only where a term asks for it
+    chosen: Codes | None = None
+    """The pre-activations that codes and their gradients depend on, where the activation `selects`."""
     dead: Tensor | None = None  # [F], bool; None: no feature is dead
     weight: Tensor | None = None  # [B]
     progress: float = 1.0  # how much of the training is done

@@ -141,7 +141,7 @@ class SAE(nn.Module):
 
     def encode(self, x: Tensor) -> Codes:
         """Codes of preprocessed samples, [B, D]."""
-        return self.encoder.codes(x, self.decoder, self.activation)
+        return self._codes(x)[1]
 
     def decode(self, codes: Codes, x: Tensor | None = None) -> Tensor:
         """The reconstruction in the units of the model, [B, D_out].
@@ -186,9 +186,17 @@ class SAE(nn.Module):
     ) -> Step:
         """One forward pass as a record; `pre` is kept only where it is needed."""
         pre = self.pre(x) if "pre" in needs else None
-        codes = self.encode(x) if pre is None else self.activation.select(pre, self.decoder)
+        chosen, codes = self._codes(x, pre)
         logits = self.decoder(codes, x)
-        return Step(x, target, codes, logits, self.finish(logits), pre, dead, weight, progress)
+        return Step(x, target, codes, logits, self.finish(logits), pre, chosen, dead, weight, progress)
+
+    def _codes(self, x: Tensor, pre: Tensor | None = None) -> tuple[Codes | None, Codes]:
+        """What is chosen of the pre-activations, where the activation selects, and the codes."""
+        activation = self.activation
+        if not activation.selects:
+            return None, activation.select(self.pre(x) if pre is None else pre, self.decoder)
+        chosen = self.encoder.chosen(x, self.decoder, activation) if pre is None else activation.choose(pre)
+        return chosen, activation.at(chosen)
 
     @property
     def closed_form(self) -> bool:

@@ -9,17 +9,27 @@ from torch import Tensor
 from sparsight.core import Codes
 
 
-def above(pre: Tensor, bound: float) -> Codes:
-    """What is larger than `bound` ≥ 0 of [B, F], as ragged codes; NaN too, so that it is seen in the loss.
+def above(pre: Tensor, bound: float | Tensor, most: float = 1.0) -> Codes:
+    """What is larger than `bound` of [B, F], as ragged codes; NaN too, so that it is seen in the loss.
 
     NumPy finds it several times faster than torch.
+
+    Args:
+        pre: of which.
+        bound: one number, or one for each feature, [F].
+        most: the share of all places beyond which all of `pre` is given, as it is.
     """
-    flat = pre.detach().flatten()
-    if flat.device.type == "cpu":
-        at = torch.from_numpy(np.flatnonzero(~(flat.numpy() <= bound)))
+    seen, n_samples, n_latents = pre.detach(), *pre.shape
+    if seen.device.type == "cpu":
+        larger = ~(seen.numpy() <= (bound.detach().numpy() if isinstance(bound, Tensor) else bound))
+        if most < 1 and np.count_nonzero(larger) > most * larger.size:
+            return Codes(pre, n_latents)
+        at = torch.from_numpy(np.flatnonzero(larger))
     else:
-        at = (~(flat <= bound)).nonzero().squeeze(1)
-    n_samples, n_latents = pre.shape
+        larger = ~(seen <= bound)
+        if most < 1 and int(larger.count_nonzero()) > most * larger.numel():
+            return Codes(pre, n_latents)
+        at = larger.flatten().nonzero().squeeze(1)
     ends = torch.arange(n_samples + 1, device=at.device) * n_latents
     return Codes(pre.flatten()[at], n_latents, at % n_latents, torch.searchsorted(at, ends))
 

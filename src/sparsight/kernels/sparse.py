@@ -1,26 +1,28 @@
 """Encode-and-select and decode where k of F codes are kept: every product but the encoder's own multiplies with the k.
 
-With C [B, F] the codes and S [B, F] their slope, both with the same few places kept, and G = ∂loss/∂logits [B, D_out]:
+With C [B, F] the codes and P = ∂loss/∂pre, both with the same few places kept, and G = ∂loss/∂logits [B, D_out]:
 
     logits = C W_dec + b_dec        ∂/∂C = (G W_decᵀ at the places)      ∂/∂W_dec = Cᵀ G
-    P = S ⊙ ∂loss/∂C                ∂/∂W_enc = Pᵀ x                      ∂/∂b_enc = Pᵀ 1
+                                    ∂/∂W_enc = Pᵀ x                      ∂/∂b_enc = Pᵀ 1
 
 Sums of chosen rows are `embedding_bag`s, on the CPU about twice as fast as a sparse matrix in CSR.
 """
 
 import warnings
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sparsight.core import Activation, Codes
+from sparsight.core import Codes
 
 with warnings.catch_warnings():  # torch says once in a process that CSR is young
     warnings.simplefilter("ignore")
     torch.sparse_csr_tensor([0, 0], [], [], (1, 1))
 
+Choose = Callable[[Tensor], Codes]
 SPARSE_BELOW = 1 / 16
 """The share of stored codes below which summing the rows that are kept is faster than a dense product."""
 
@@ -30,10 +32,10 @@ def is_sparse(codes: Codes) -> bool:
     return not codes.is_dense and codes.values.numel() <= SPARSE_BELOW * len(codes) * codes.n_latents
 
 
-def encode(x: Tensor, weight: Tensor, bias: Tensor, centre: Tensor | None, activation: Activation) -> Codes:
-    """The codes of an activation that `selects`, whose gradient is taken at the kept places alone."""
+def encode(x: Tensor, weight: Tensor, bias: Tensor, centre: Tensor | None, choose: Choose) -> Codes:
+    """choose((x − centre) Wᵀ + bias), whose gradient is taken at the chosen places alone."""
     memo: dict[str, Any] = {}
-    values, index, offsets = Encode.apply(x, weight, bias, centre, activation, memo)
+    values, index, offsets = Encode.apply(x, weight, bias, centre, choose, memo)
     return Codes(values, len(weight), index, offsets, memo)
 
 
@@ -85,7 +87,7 @@ class Places:
 
 
 class Encode(torch.autograd.Function):
-    """activation((x − centre) Wᵀ + bias) at the places that are kept."""
+    """What is chosen of pre = (x − centre) Wᵀ + bias, computed as x Wᵀ + (bias − W centre)."""
 
     @staticmethod
     def forward(
@@ -94,24 +96,30 @@ class Encode(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor,
         centre: Tensor | None,
-        activation: Activation,
+        choose: Choose,
         memo: dict[str, Any],
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        codes = activation(functional.linear(x, weight, bias if centre is None else bias - weight @ centre))
-        values, index, offsets = codes.sparse()
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        chosen = choose(functional.linear(x, weight, bias if centre is None else bias - weight @ centre))
         ctx.save_for_backward(x, weight, centre)
-        ctx.slope = activation.slope(values)
-        ctx.places = Places(Codes(values, codes.n_latents, index, offsets, memo))
-        ctx.mark_non_differentiable(index, offsets)
-        return values, index, offsets
+        ctx.places = None
+        if not chosen.is_dense:
+            ctx.places = Places(Codes(chosen.values, chosen.n_latents, chosen.index, chosen.offsets, memo))
+            ctx.mark_non_differentiable(*chosen.sparse()[1:])
+        return chosen.values, chosen.index, chosen.offsets
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, centre = ctx.saved_tensors
-        places: Places = ctx.places
-        of_pre = grad_outputs[0] * ctx.slope
-        of_x = weighted_rows(of_pre, places.index, places.offsets, weight) if ctx.needs_input_grad[0] else None
-        of_weight, of_bias = places.transposed_times(of_pre, x), places.per_feature_sum(of_pre)
+        of_pre, places = grad_outputs[0], ctx.places
+        of_x = None
+        if places is None:
+            of_weight, of_bias = of_pre.T @ x, of_pre.sum(0)
+            if ctx.needs_input_grad[0]:
+                of_x = of_pre @ weight
+        else:
+            of_weight, of_bias = places.transposed_times(of_pre, x), places.per_feature_sum(of_pre)
+            if ctx.needs_input_grad[0]:
+                of_x = weighted_rows(of_pre, places.index, places.offsets, weight)
         if centre is None:
             return of_x, of_weight, of_bias, None, None, None
         return of_x, of_weight.addr_(of_bias, centre, alpha=-1), of_bias, -(of_bias @ weight), None, None

@@ -71,11 +71,11 @@ class LinearEncoder(Encoder):
             return CentredLinear.value(x, weight, bias, decoder.bias)
         return cast(Tensor, CentredLinear.apply(x, weight, bias, decoder.bias))
 
-    def codes(self, x: Tensor, decoder: Decoder, activation: Activation) -> Codes:
-        if not (activation.selects and torch.is_grad_enabled()):
-            return super().codes(x, decoder, activation)
+    def chosen(self, x: Tensor, decoder: Decoder, activation: Activation) -> Codes:
+        if not torch.is_grad_enabled():
+            return super().chosen(x, decoder, activation)
         centre = decoder.bias if self.centre else None
-        return sparse.encode(x, self.weight(decoder), self.bias, centre, activation)
+        return sparse.encode(x, self.weight(decoder), self.bias, centre, activation.choose)
 
     def pull_back(self, x: Tensor, of_pre: Tensor, decoder: Decoder, gradients: Gradients) -> None:
         of_bias = of_pre.sum(0)

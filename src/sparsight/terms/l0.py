@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from sparsight.core import SAE, Facts, SampleTerm, StatisticTerm, Step
+from sparsight.core import SAE, Codes, Facts, SampleTerm, StatisticTerm, Step
 from sparsight.core.parts import Part
 from sparsight.errors import SparsightError
 from sparsight.spec import register
@@ -16,7 +16,7 @@ Wanted = Annotated[float, Field(gt=0)]
 
 def check_fires(name: str, sae: SAE) -> None:
     """Refuse an activation of which the number of features that fire has no gradient."""
-    if sae.activation.fires(sae.b_enc[None]) is None:
+    if sae.activation.fires(Codes(sae.b_enc[None], sae.n_latents)) is None:
         raise SparsightError(
             f"{name} needs thresholds that can be learnt, and {sae.architecture['name']} has none: "
             "use jumprelu, or codes_l1 in its place"
@@ -25,10 +25,10 @@ def check_fires(name: str, sae: SAE) -> None:
 
 def l0(step: Step, sae: SAE) -> Tensor:
     """How many features fire in each sample, [B], with its straight-through gradient."""
-    assert step.pre is not None
-    fires = sae.activation.fires(step.pre)
+    assert step.chosen is not None
+    fires = sae.activation.fires(step.chosen)
     assert fires is not None
-    return fires.sum(1)
+    return fires.per_sample_sum()
 
 
 @register("term", "l0")
@@ -42,7 +42,7 @@ class L0(SampleTerm):
         SparsightError: an activation without thresholds that can be learnt.
     """
 
-    needs: frozenset[Part] = frozenset({"pre"})
+    needs: frozenset[Part] = frozenset({"chosen"})
     moves = ("W_enc", "b_enc")
 
     def __init__(self, *, weight: float = 1e-3, warmup: float = 0.0) -> None:
@@ -69,7 +69,7 @@ class L0Target(StatisticTerm):
         SparsightError: an activation without thresholds that can be learnt, or a target above the number of features.
     """
 
-    needs: frozenset[Part] = frozenset({"pre"})
+    needs: frozenset[Part] = frozenset({"chosen"})
     moves = ("W_enc", "b_enc")
 
     def __init__(self, *, weight: float = 5.0, target: Wanted | None = None, warmup: float = 0.0) -> None:
@@ -114,7 +114,6 @@ class Tanh(SampleTerm):
         self.power = facts.power or 1.0
 
     def per_sample(self, step: Step, sae: SAE) -> Tensor:
-        codes = step.codes.dense()
-        codes = codes if sae.activation.bounds[0] >= 0 else codes.abs()  # |0| would have no slope behind a threshold
-        scale = self.c * (sae.sizes.n_targets / self.power) ** 0.5
-        return self.power * torch.tanh(scale * codes * sae.W_dec.norm(dim=1)).sum(1)
+        codes = step.codes if sae.activation.bounds[0] >= 0 else step.codes.map(torch.abs)  # |0| has no slope
+        scale = codes.per_place(self.c * (sae.sizes.n_targets / self.power) ** 0.5 * sae.W_dec.norm(dim=1))
+        return self.power * codes.map(lambda values: torch.tanh(scale * values)).per_sample_sum()
