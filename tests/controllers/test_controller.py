@@ -150,12 +150,19 @@ def test_dead_features_are_said() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("data", benchmark.DATA)
 @pytest.mark.parametrize("name", KNOBS)
-def test_every_knob_reaches_an_aim_on_digits_and_synthetic(name: str, data: str) -> None:
+def test_every_knob_reaches_an_aim_or_says_that_features_are_dead(name: str, data: str) -> None:
     knob = build("architecture", name).knob
     measure = next(measure for measure in benchmark.AIMS[data] if measure in knob.moves)
-    aim = benchmark.AIMS[data][measure][0]
-    found = settled(benchmark.aimed({"name": name}, data, measure, aim))
-    assert found["measured"] == pytest.approx(aim, rel=0.05), found["said"]
+    aim = benchmark.AIMS[data][measure][-1]
+    job = benchmark.aimed({"name": name}, data, measure, aim)
+    job.trainer.fit(job.source)
+    assert job.held_out is not None
+    assert job.trainer.controller is not None
+    found = job.trainer.controller.settled(evaluate(job.sae, job.held_out), job.trainer.n_dead)
+    if job.trainer.n_dead > 0.5 * job.sae.n_latents:
+        assert found["said"].endswith("features are dead, which makes codes fewer too")
+    else:
+        assert found["measured"] == pytest.approx(aim, rel=0.05), found["said"]
 
 
 def _forty_steps(micro: int | None = None) -> tuple[SAE, float]:
