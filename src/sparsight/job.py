@@ -199,11 +199,6 @@ def prepare(
     architecture.initialisation.begin(sae, draw)
     sae.to(device)
     terms = all_terms(architecture, recipe)
-    controller = None
-    if recipe.aim is not None:
-        if held_out is None:
-            notes.append("no samples are held out: the aim is measured on some that are trained on; set train.hold_out")
-        controller = Controller(sae, architecture, terms, recipe.aim, held_out or training)
     trainer = Trainer(
         sae,
         terms,
@@ -214,9 +209,12 @@ def prepare(
         augmentations=[build("augmentation", spec) for spec in recipe.augmentations],
         seed=recipe.seed,
         data_seed=recipe.data_seed,
-        controller=controller,
         open_ended=open_ended,
     )
+    if recipe.aim is not None:
+        if held_out is None:
+            notes.append("no samples are held out: the aim is measured on some that are trained on; set train.hold_out")
+        trainer.controller = Controller(sae, architecture, terms, recipe.aim, held_out or training)
     return Job(recipe, sae, trainer, training, held_out, (*notes, *trainer.objective.notes))
 
 
@@ -407,7 +405,7 @@ def finish(job: Job, run: Run, reason: str) -> Run:
             "recovery": recovered(job.sae, samples),
             "shapes": shapes(job.sae, quality.rate > 0),
             "sites": explained_by_site(job.sae, job.held_out or job.source) if job.sae.schema.sites else {},
-            "aim": None if controller is None else controller.settled(quality.result()),
+            "aim": None if controller is None else controller.settled(quality.result(), job.trainer.n_dead),
             "weights": digest(job.sae),
         }
         run.finish(job.sae, summary)

@@ -46,7 +46,6 @@ class Trainer:
         augmentations: changes of the samples.
         seed: of noise.
         data_seed: of order and augmentation; None: the same.
-        controller: turns a knob until a measure is where it should be.
         open_ended: there is no last step: the learning rate is constant, and all schedules are at their end.
     """
 
@@ -62,13 +61,14 @@ class Trainer:
         augmentations: Sequence[Augmentation] = (),
         seed: int = 0,
         data_seed: int | None = None,
-        controller: Controller | None = None,
         open_ended: bool = False,
     ) -> None:
         self.open_ended = open_ended
         self.sae, self.config, self.facts = sae, config, facts
         self.data_seed = seed if data_seed is None else data_seed
-        self.constraints, self.controller = constraints, controller
+        self.constraints = constraints
+        self.controller: Controller | None = None
+        """Turns a knob until a measure is where it should be."""
         self.world = World.current()
         self.device = sae.b_dec.device
         self.objective = Objective(

@@ -12,7 +12,7 @@ from sparsight.kernels.selection import above, just_below, largest
 
 
 class BatchTopK(Activation):
-    """codes = pre where it is positive and among the k · B largest of the batch, 0 elsewhere.
+    """codes = pre where it is positive and among the k · B largest of the batch (k · B rounded), 0 elsewhere.
 
     In evaluation a sample's codes are its own: pre where it is above `threshold`, a moving average of where the batches
     of training were cut. Before any training, the k largest of each sample, rectified.
@@ -20,7 +20,8 @@ class BatchTopK(Activation):
     Codes that are equal to the smallest one that is kept are kept too, so that no order of the samples matters.
 
     Args:
-        k: how many codes a sample keeps on average; None: √D, and at most a quarter of the features.
+        k: how many codes a sample keeps on average, not always a whole number; None: √D, and at most a quarter of the
+            features.
         memory: the share of the past in the moving average.
     """
 
@@ -29,7 +30,7 @@ class BatchTopK(Activation):
     cut: float | None = None
     threshold: Tensor  # scalar, NaN until it is learnt
 
-    def __init__(self, *, k: int | None, memory: float = 0.9) -> None:
+    def __init__(self, *, k: float | None, memory: float = 0.9) -> None:
         super().__init__()
         self.asked, self.memory = k, memory
         # where the batch before was cut: a guess at the next, which costs time where it is wrong and nothing else
@@ -41,7 +42,7 @@ class BatchTopK(Activation):
         self.register_buffer("threshold", torch.tensor(torch.nan))
 
     def common_cut(self, pres: Callable[[], Iterator[Tensor]], size: int, world: World) -> float:
-        n = self.k * size
+        n = max(1, round(self.k * size))
         for guess in dict.fromkeys((0.9 * self.latest, 0.0)):
             mine = torch.cat([largest(above(pre, guess).values, n) for pre in pres()])
             found = world.concatenate(largest(mine, n))
@@ -65,7 +66,7 @@ class BatchTopK(Activation):
             self.latest = cut
             return above(pre, cut)
         if self.threshold.isnan():
-            values, index = pre.topk(self.k, dim=1)
+            values, index = pre.topk(max(1, round(self.k)), dim=1)
             return Codes.fixed(values, index, pre.shape[1])
         return above(pre, self.threshold.item())
 

@@ -7,11 +7,11 @@ from sparsight.core import Activation, Batch, Codes, Sizes
 from sparsight.errors import SparsightError
 
 
-def check_k(sizes: Sizes, **asked: int | None) -> None:
+def check_k(sizes: Sizes, **asked: float | None) -> None:
     """Refuse to keep more features than there are."""
     for name, k in asked.items():
         if k is not None and k > sizes.n_latents:
-            raise SparsightError(f"{name} is {k} but there are only {sizes.n_latents} features: ask for fewer")
+            raise SparsightError(f"{name} is {k:g} but there are only {sizes.n_latents} features: ask for fewer")
 
 
 def default_k(sizes: Sizes) -> int:

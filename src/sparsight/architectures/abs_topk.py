@@ -17,6 +17,7 @@ def abs_topk(*, k: Count | None = None) -> Architecture:
     Args:
         k: how many; None: √D, and at most a quarter of the features.
     """
+    moves = frozenset({"l0", "explained_variance"})  # the mean of codes of both signs says nothing
     return Architecture(
         encoder=LinearEncoder(),
         activation=AbsTopK(k=k),
@@ -24,5 +25,7 @@ def abs_topk(*, k: Count | None = None) -> Architecture:
         error=SquaredError(),
         initialisation=Data(),
         constraints=(UnitRows(),),
-        knob=Knob(argument="k", of="activation", attribute="k", more=1, bounds=None, sets="l0"),
+        knob=Knob(
+            argument="k", of="activation", attribute="k", more=1, bounds=None, whole=True, sets="l0", moves=moves
+        ),
     )

@@ -5,8 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from sparsight.activations.batch_topk import BatchTopK
-from sparsight.architectures.topk import Count
-from sparsight.core import Architecture
+from sparsight.core import Architecture, Knob
 from sparsight.initialisations.directions import Data
 from sparsight.layers.constraints import UnitRows
 from sparsight.layers.linear import LinearDecoder, LinearEncoder
@@ -18,7 +17,7 @@ from sparsight.terms.squared_error import SquaredError
 @register("architecture", "batch_topk")
 def batch_topk(
     *,
-    k: Count | None = None,
+    k: Annotated[float, Field(gt=0)] | None = None,
     memory: Annotated[float, Field(ge=0, lt=1)] = 0.9,
     auxk: Annotated[float, Field(ge=0)] = 1 / 32,
 ) -> Architecture:
@@ -27,7 +26,8 @@ def batch_topk(
     Decoder rows have length 1, so that codes of different features can be compared.
 
     Args:
-        k: how many a sample keeps on average; None: √D, and at most a quarter of the features.
+        k: how many a sample keeps on average, not always a whole number; None: √D, and at most a quarter of the
+            features.
         memory: the share of the past in the moving average of where batches are cut, the threshold of evaluation.
             Where training starts cuts are several times higher, and a long memory of that leaves few codes.
         auxk: the weight of AuxK, which brings dead features back together with the nudge; 0 leaves both out.
@@ -40,4 +40,5 @@ def batch_topk(
         initialisation=Data(),
         terms={"auxk": AuxK(weight=auxk), "nudge": Nudge()} if auxk else {},
         constraints=(UnitRows(),),
+        knob=Knob(argument="k", of="activation", attribute="k", more=1, bounds=None, sets="l0"),
     )

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from sparsight.activations.sigmoid import Sigmoid
-from sparsight.core import Architecture
+from sparsight.core import Architecture, Knob
 from sparsight.initialisations.uniform import Uniform
 from sparsight.layers.linear import LinearDecoder, LinearEncoder
 from sparsight.spec import register
@@ -33,4 +33,5 @@ def contractive(
         initialisation=Uniform(),
         terms={"contraction": Contraction(weight=contraction)},
         output="sigmoid",
+        knob=Knob(argument="contraction", of="contraction", moves=frozenset({"explained_variance"})),
     )

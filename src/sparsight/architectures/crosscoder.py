@@ -6,7 +6,7 @@ from pydantic import Field
 
 from sparsight.activations.relu import ReLU
 from sparsight.activations.topk import TopK
-from sparsight.core import Architecture
+from sparsight.core import Architecture, Knob
 from sparsight.initialisations.directions import Data
 from sparsight.layers.constraints import UnitRows
 from sparsight.layers.linear import LinearDecoder, LinearEncoder
@@ -37,6 +37,8 @@ def crosscoder(
     """
     l1 = l1 if l1 is not None else 0.1 if k is None else 0.0
     revival = {"auxk": AuxK(weight=auxk), "nudge": Nudge(weight=auxk)} if auxk else {}
+    by_l1 = Knob(argument="l1", of="sites_l1") if l1 else None
+    by_k = Knob(argument="k", of="activation", attribute="k", more=1, bounds=None, whole=True, sets="l0")
     return Architecture(
         encoder=LinearEncoder(),
         activation=ReLU() if k is None else TopK(k=k),
@@ -45,4 +47,5 @@ def crosscoder(
         initialisation=Data(),
         terms={**({"sites_l1": SitesL1(weight=l1, warmup=warmup)} if l1 else {}), **revival},
         constraints=() if k is None else (UnitRows(),),
+        knob=by_l1 if k is None else by_k,
     )

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sparsight.activations.jumprelu import JumpReLU, NonNegativeThresholds
-from sparsight.core import Architecture, Term
+from sparsight.core import Architecture, Knob, Term
 from sparsight.errors import SparsightError
 from sparsight.initialisations.directions import Data
 from sparsight.layers.constraints import UnitRows
@@ -52,6 +52,10 @@ def jumprelu(
         "tanh": {"tanh": Tanh(weight=weight, warmup=warmup)},
         "quadratic": {"l0_target": L0Target(weight=weight, target=target, warmup=warmup)},
     }
+    (name,) = kinds[penalty]
+    knob = Knob(argument="sparsity", of=name)
+    if penalty == "quadratic":
+        knob = Knob(argument="target", of=name, attribute="target", more=1, bounds=None, sets="l0")
     nudge = {"preactivation": Preactivation(weight=auxk)} if penalty == "tanh" else {"nudge": Nudge()}
     return Architecture(
         encoder=LinearEncoder(),
@@ -61,4 +65,5 @@ def jumprelu(
         initialisation=Data(sparse=True),
         terms={**kinds[penalty], **({"auxk": AuxK(weight=auxk), **nudge} if auxk else {})},
         constraints=(NonNegativeThresholds(), *([UnitRows()] if unit_rows else [])),
+        knob=knob,
     )

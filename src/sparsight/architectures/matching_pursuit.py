@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from sparsight.activations.pursuit import Pursuit
-from sparsight.core import Architecture
+from sparsight.core import Architecture, Knob
 from sparsight.initialisations.directions import Data
 from sparsight.layers.constraints import UnitRows
 from sparsight.layers.linear import LinearDecoder, LinearEncoder
@@ -35,4 +35,5 @@ def matching_pursuit(
         initialisation=Data(),
         terms={"auxk": AuxK(weight=auxk)} if auxk else {},
         constraints=(UnitRows(),),
+        knob=Knob(argument="k", of="activation", attribute="k", more=1, bounds=None, whole=True, sets="l0"),
     )

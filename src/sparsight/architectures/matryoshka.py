@@ -19,4 +19,4 @@ def matryoshka(*, base: str | dict[str, Any] = "topk", prefixes: Prefixes | None
         prefixes: numbers of features, or as floats shares of them, rising to all; None: 1/16, 1/8, 1/4, 1/2 and all.
     """
     parts: Architecture = build("architecture", base)
-    return replace(parts, error=NestedError(prefixes=prefixes), knob=None)
+    return replace(parts, error=NestedError(prefixes=prefixes), knob=parts.knob and parts.knob.inside("base"))

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from sparsight.activations.relu import ReLU
-from sparsight.core import Architecture
+from sparsight.core import Architecture, Knob
 from sparsight.initialisations.directions import Data
 from sparsight.layers.constraints import UnitRows
 from sparsight.layers.linear import LinearDecoder, LinearEncoder
@@ -21,7 +21,7 @@ def p_annealing(
     lp: Annotated[float, Field(ge=0)] = 0.1,
     p_end: Annotated[float, Field(gt=0, le=1)] = 0.2,
     start: Share = 0.1,
-    end: Share = 0.8,
+    end: Share = 0.6,
     warmup: Share = 0.05,
     auxk: Annotated[float, Field(ge=0)] = 1.0,
 ) -> Architecture:
@@ -45,4 +45,5 @@ def p_annealing(
         initialisation=Data(sparse=True),
         terms={"codes_lp": penalty, **revival},
         constraints=(UnitRows(),),
+        knob=Knob(argument="lp", of="codes_lp"),
     )

@@ -35,7 +35,7 @@ def sigmoid_kl(
         of="kl",
         attribute="target",
         more=1,
-        bounds=(1e-4, 0.99),
+        bounds=(1e-4, 0.5),  # beyond, codes are as sparse, with 1 in the place of 0
         sets="mean_activity",
         moves=frozenset({"mean_activity", "explained_variance"}),  # every feature fires in every sample
     )

@@ -46,5 +46,5 @@ def topk(
         initialisation=Data(),
         terms={"auxk": AuxK(weight=auxk), "nudge": Nudge()} if auxk else {},
         constraints=(UnitRows(),) if unit_rows else (),
-        knob=Knob(argument="k", of="activation", attribute="k", more=1, bounds=None, sets="l0"),
+        knob=Knob(argument="k", of="activation", attribute="k", more=1, bounds=None, whole=True, sets="l0"),
     )

@@ -56,5 +56,5 @@ def _over(base: Base, *, skip: bool) -> Architecture:
         decoder=LinearDecoder(skip=skip),
         initialisation=Pairs(),
         targets=True,
-        knob=None,
+        knob=parts.knob and parts.knob.inside("base"),
     )

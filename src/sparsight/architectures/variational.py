@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from sparsight.activations.gaussian import Gaussian
-from sparsight.core import Architecture
+from sparsight.core import Architecture, Knob
 from sparsight.initialisations.directions import Random
 from sparsight.layers.gaussian import GaussianEncoder
 from sparsight.layers.linear import LinearDecoder
@@ -31,4 +31,5 @@ def variational(*, beta: Annotated[float, Field(ge=0)] = 0.1) -> Architecture:
         error=SquaredError(),
         initialisation=Random(),
         terms={"gaussian_kl": GaussianKL(weight=beta)},
+        knob=Knob(argument="beta", of="gaussian_kl", moves=frozenset({"explained_variance"})),
     )

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from sparsight.activations.winner_take_all import WinnerTakeAll
-from sparsight.core import Architecture
+from sparsight.core import Architecture, Knob
 from sparsight.initialisations.directions import Data
 from sparsight.layers.constraints import UnitRows
 from sparsight.layers.linear import LinearDecoder, LinearEncoder
@@ -23,6 +23,8 @@ def winner_take_all(*, share: Annotated[float, Field(gt=0, le=1)] = 0.05) -> Arc
     Args:
         share: of the samples of a batch, in which each feature may fire.
     """
+    moves = frozenset({"explained_variance"})  # in evaluation all positive codes are kept
+    knob = Knob(argument="share", of="activation", attribute="share", more=1, bounds=(1e-4, 1.0), moves=moves)
     return Architecture(
         encoder=LinearEncoder(),
         activation=WinnerTakeAll(share=share),
@@ -30,4 +32,5 @@ def winner_take_all(*, share: Annotated[float, Field(gt=0, le=1)] = 0.05) -> Arc
         error=SquaredError(),
         initialisation=Data(),
         constraints=(UnitRows(),),
+        knob=knob,
     )

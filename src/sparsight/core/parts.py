@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import torch
@@ -420,7 +420,7 @@ class Knob:
     """The one number of an architecture that makes its codes more or fewer: what an aim turns."""
 
     argument: str
-    """The architecture's argument that sets it where there is no aim."""
+    """The architecture's argument that sets it where there is no aim; `base.k` is that of its base."""
     of: str
     """Where it acts: `activation`, or the name of one of the architecture's terms,"""
     attribute: str = "weight"
@@ -428,11 +428,17 @@ class Knob:
     more: Literal[1, -1] = -1
     """1 where more of it makes more codes, −1 where it makes fewer."""
     bounds: tuple[float, float] | None = (1e-8, 1e8)
-    """It stays between them; None: it is a whole number from 1 to F."""
+    """It stays between them; None: from 1 to F."""
+    whole: bool = False
+    """Whether it is a whole number."""
     sets: str | None = None
     """The measure that it is a value of, and so starts at."""
     moves: frozenset[str] = frozenset({"l0", "mean_activity", "explained_variance"})
     """The measures that follow it."""
+
+    def inside(self, argument: str) -> "Knob":
+        """The same knob, of an architecture that has this one as its `argument`."""
+        return replace(self, argument=f"{argument}.{self.argument}")
 
 
 @dataclass(kw_only=True)
