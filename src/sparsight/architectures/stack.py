@@ -63,7 +63,7 @@ def stack(*, layers: Annotated[dict[str, Layer], Field(min_length=2)] | None = N
 
     `W_dec` and `W_enc` of a stack are the products of those of its layers, with the preprocessing in between: a row is
     what a deep feature adds to the sample where all functions in between are straight lines, and a filter what it looks
-    for. Its codes are not the sum of such rows: how much one adds depends on the others.
+    for. A reconstruction is not the sum of such rows: how much one adds depends on the others.
 
     `sparsight.stack` makes one of trained runs. Without weights from runs each layer starts as its own architecture
     does, on the codes of those below.

@@ -306,7 +306,7 @@ class Decoder(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, codes: Codes, x: Tensor | None = None) -> Tensor:
-        """The sum before the output function, [B, D_out]; linear in the codes.
+        """The sum before the output function, [B, D_out]; linear in the codes, but for a stack.
 
         Args:
             codes: of the samples.
