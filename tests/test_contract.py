@@ -359,7 +359,7 @@ def nudged(job: Job, x: Tensor, dead: Tensor) -> Tensor:
     pre = (x - sae.b_dec.detach()) @ sae.W_enc.detach().T + sae.b_enc
     lost = dead & (pre.detach() <= 0).all(0)
     assert 0 < int(lost.sum()) < int(dead.sum())
-    return -pre[:, lost].sum(1).mean()
+    return -pre[:, lost].sum(1).mean() * job.trainer.facts.power**0.5 / sae.n_latents
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

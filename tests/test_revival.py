@@ -6,6 +6,7 @@ import pytest
 import torch
 from toys import F, samples, toy_job
 
+from sparsight.core import SAE
 from sparsight.spec import build, names
 
 REVIVAL = {"auxk", "nudge", "preactivation"}
@@ -41,3 +42,23 @@ def test_half_of_the_features_come_back_from_far_below(architecture: dict[str, A
 
     assert fire(revive=False, steps=100) == 0
     assert fire(revive=True, steps=350) >= 0.9 * (F // 2)
+
+
+@pytest.mark.parametrize("name", ["nudge", "preactivation"])
+@pytest.mark.parametrize("architecture", ["topk", "batch_topk", "abs_topk", "group_max"])
+def test_what_lifts_the_dead_leaves_the_living_alone(name: str, architecture: str) -> None:
+    """What a dead feature must exceed is a code of a living one, which is no reason to lower that."""
+    job = toy_job(architecture)
+    sae: SAE = job.sae.train()
+    dead = torch.arange(F) < F // 2
+    with torch.no_grad():
+        sae.b_enc[dead] = -5.0
+    term = build("term", name)
+    term.check(sae, job.trainer.facts)
+    x = samples()
+    step = sae.run(x, x, needs=term.needs, dead=dead)
+    value = term.value(term.statistic(step, sae), sae) if name == "nudge" else term.per_sample(step, sae).mean()
+    gradient = torch.autograd.grad(value, [sae.b_enc, sae.W_enc], allow_unused=True)
+    assert (gradient[0][dead] < 0).all()
+    for found in gradient:
+        assert found is None or not found[~dead].any()

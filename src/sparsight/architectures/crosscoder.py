@@ -33,10 +33,10 @@ def crosscoder(
         l1: the weight of E_b[ Σ_j |codes_bj| Σ_s ‖W_dec_j^s‖ ] beside ½‖error‖²; None: 0.1, and 0 where there is a k.
         warmup: the part of training over which that weight rises from 0, lest features die at the start.
         k: keep the k largest codes of each sample, with decoder rows of length 1; None: all that are positive.
-        auxk: the weight of both terms that bring dead features back.
+        auxk: the weight of AuxK, which brings dead features back together with the nudge; 0 leaves both out.
     """
     l1 = l1 if l1 is not None else 0.1 if k is None else 0.0
-    revival = {"auxk": AuxK(weight=auxk), "nudge": Nudge(weight=auxk)} if auxk else {}
+    revival = {"auxk": AuxK(weight=auxk), "nudge": Nudge()} if auxk else {}
     by_l1 = Knob(argument="l1", of="sites_l1") if l1 else None
     by_k = Knob(argument="k", of="activation", attribute="k", more=1, bounds=None, whole=True, sets="l0")
     return Architecture(

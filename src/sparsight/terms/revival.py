@@ -52,21 +52,28 @@ class AuxK(SampleTerm):
 
 @register("term", "nudge")
 class Nudge(StatisticTerm):
-    """Σ_j E_b[ max(m_bj − pre_bj, 0) ] over dead features that beat m in no sample, through b_enc and θ alone.
+    """u Σ_j E_b[ max(m_bj − pre_bj, 0) ] over dead features that beat m in no sample, through b_enc and θ alone.
 
     m_bj is what feature j must exceed to fire in sample b: 0, the threshold θ_j, or the smallest code that the sample
     keeps where codes are kept by their size. AuxK cannot reach a feature whose pre-activation is never positive, and
     gives one that always loses to others a filter that explains what is left over, not one that wins. This raises its
     bias, and lowers a threshold, until it fires somewhere, so that the error reaches it, and then lets go. The gradient
-    is at most 1 per feature, whatever the deficit, and the filter is left as it is.
+    is at most u per feature, whatever the deficit, and the filter is left as it is.
+
+    u = √(E‖target − mean‖²) / F is of the size of the gradient that the error has for the bias of a living feature. A
+    much larger one would stay in Adam's mean square for a thousand steps, in which the bias could not be taken back.
     """
 
     needs: frozenset[Part] = frozenset({"codes"})
     moves = ("b_enc",)
 
-    def __init__(self, *, weight: float = 1.0, warmup: float = 0.0) -> None:
+    def __init__(self, *, weight: float = 4.0, warmup: float = 0.0) -> None:
         super().__init__()
         self.weight, self.warmup = weight, warmup
+        self.unit = 1.0
+
+    def check(self, sae: SAE, facts: Facts) -> None:
+        self.unit = facts.power**0.5 / sae.n_latents
 
     def silent(self, dead: Tensor | None) -> bool:
         return dead is None
@@ -78,14 +85,14 @@ class Nudge(StatisticTerm):
         dead = step.dead.nonzero().squeeze(1)
         with torch.no_grad():
             pre = sae.pre(step.x, dead)
-        over = pre - sae.activation.bar(step.codes, dead)
+        over = pre - sae.activation.bar(step.codes.map(Tensor.detach), dead)
         bias = (sae.b_enc - sae.b_enc.detach())[dead]
         return torch.stack([(-(over + bias)).relu().mean(0), (over > 0).to(over.dtype).mean(0)])
 
     def value(self, statistic: Tensor | None, sae: SAE) -> Tensor:
         assert statistic is not None
         deficit, wins = statistic
-        return (deficit * (wins == 0)).sum()
+        return self.unit * (deficit * (wins == 0)).sum()
 
 
 @register("term", "preactivation")
@@ -110,5 +117,5 @@ class Preactivation(SampleTerm):
         if step.dead is None:
             return step.x.new_zeros(len(step.x))
         dead = step.dead.nonzero().squeeze(1)
-        deficit = (sae.activation.bar(step.codes, dead) - sae.pre(step.x, dead)).relu()
+        deficit = (sae.activation.bar(step.codes.map(Tensor.detach), dead) - sae.pre(step.x, dead)).relu()
         return deficit @ sae.W_dec.detach()[dead].norm(dim=1)
