@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from systems import Make, Train, found
+from systems import Make, System, Train, found
 from systems.products import flops
 from tasks import TASKS
 
@@ -62,7 +62,7 @@ def peak_memory(task: str, system: str, threads: int) -> float:
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
 
 
-def memory_of_one(train_of: Callable[[], Train | None]) -> float:
+def memory_of_one(made: Callable[[], System | None]) -> float:
     """MB that making and training one system in this process adds to what it holds (Linux)."""
 
     def read(what: str) -> float:
@@ -72,9 +72,9 @@ def memory_of_one(train_of: Callable[[], Train | None]) -> float:
 
     CLEAR.write_text("5")  # the peak starts anew
     before = read("VmRSS")
-    train = train_of()
-    assert train is not None
-    train(4)
+    system = made()
+    assert system is not None
+    system.train(4)
     return read("VmHWM") - before
 
 
@@ -82,7 +82,7 @@ def measure(name: str, systems: Mapping[str, Make], asked: argparse.Namespace) -
     """One task with all systems that have it."""
     task = TASKS[name]()
     made = {system: make(task) for system, make in systems.items()}
-    trains = {system: train for system, train in made.items() if train is not None}
+    trains = {name: system.train for name, system in made.items() if system is not None}
     took = rounds_of(trains, asked.rounds, asked.seconds)
     row: dict[str, Any] = {"task": name, "gflops_limit": flops(task) / statistics.median(took["products"]) / 1e9}
     row["systems"] = {

@@ -1,5 +1,6 @@
-"""What is trained to measure speed: data, sizes and the objective that all systems share as far as they can."""
+"""What is trained: data, sizes and the objective that all systems share as far as they can."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,6 +12,10 @@ from sparsight.spec import build
 
 LR = 1e-3
 L1 = 0.1
+WARMUP = 0.05
+"""Where a peer's rule for the learning rate starts with a rise, over this share of a training that has an end;"""
+DECAY = 0.4
+"""and it falls linearly to 0 over this share, the last, unless the peer's rule says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +31,22 @@ class Task:
     data: Tensor  # [N, D], float32
     k: int | None = None
     of_batch: bool = False
+    lr: float | None = LR
+    """The learning rate; None: what a system takes by itself."""
+    epochs: float | None = None
+    """None: training has no end, and the learning rate is constant."""
 
     @property
     def n_inputs(self) -> int:
         return self.data.shape[1]
+
+    @property
+    def steps(self) -> int | None:
+        return None if self.epochs is None else math.ceil(self.epochs * len(self.data) / self.batch_size)
+
+    def fall(self, step: int) -> float:
+        """What the learning rate is multiplied with."""
+        return 1.0 if self.steps is None else min(1.0, (1 - step / self.steps) / DECAY)
 
     def batches(self) -> Iterator[Tensor]:
         """Endless shuffled batches, [B, D]."""

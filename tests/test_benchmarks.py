@@ -1,13 +1,22 @@
-"""The benchmark compares like with like."""
+"""The benchmarks compare like with like."""
+
+import math
 
 import pytest
 import torch
 from speed import ratio, rounds_of
+from systems import found
 from systems.plain import Plain
 from tasks import L1, Task
-from toys import samples, toy_job
+from torch import Tensor
+from toys import F, samples, toy_job
+from unseen import OURS, Shape, markdown, measure, merged, rows
+
+from sparsight.spec import build
 
 X = samples(64)
+SYSTEMS = found()[0]
+TASK = Task("toy", F, 64, samples(512), k=3, epochs=5.0)
 
 
 @pytest.mark.parametrize("k", [None, 3])
@@ -48,3 +57,52 @@ def test_every_system_takes_its_turn_in_every_round_and_ratios_are_within_rounds
     assert len({tuple(turn) for turn in turns}) > 2
     assert {name: len(times) for name, times in took.items()} == {"a": 9, "b": 9, "c": 9}
     assert ratio([2.0, 6.0, 3.0], [1.0, 2.0, 3.0]) == (2.0, 1.0, 3.0)
+
+
+def explained_by(recon: Tensor, x: Tensor) -> float:
+    return 1 - float((recon.detach() - x).square().sum() / (x - x.mean(0)).square().sum())
+
+
+def test_the_learning_rate_of_peers_falls_to_0_where_training_ends() -> None:
+    assert TASK.steps == 40
+    assert [TASK.fall(step) for step in (0, 24, 32, 40)] == pytest.approx([1, 1, 0.5, 0])
+    assert Task("toy", F, 64, X).fall(10**6) == 1.0
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_what_is_trained_is_what_rebuilds(name: str) -> None:
+    torch.manual_seed(0)
+    system = SYSTEMS[name](TASK)
+    if system is None or system.rebuild is None or system.dictionary is None:
+        pytest.skip("there is no such model, or it is only timed")
+    test = samples(256, seed=2)
+    first = measure(system, Shape(TASK, test))["explained_variance"]
+    system.train(40)
+    codes, recon = system.rebuild(test)
+    assert codes.shape == (256, F)
+    assert codes.count_nonzero(1).max() == 3
+    assert system.dictionary().shape == (F, 16)
+    explained = measure(system, Shape(TASK, test))["explained_variance"]
+    assert explained == pytest.approx(explained_by(recon, test), abs=1e-5)
+    assert explained > first + 0.02
+
+
+def test_ours_is_told_the_sizes_and_nothing_else() -> None:
+    test = samples(256, seed=2)
+    (row,) = rows(OURS, SYSTEMS[OURS], Shape(TASK, test))
+    nothing = {"lr": None, "dead_after": 7_680, "log_every": 50}
+    job = toy_job({"name": "topk", "k": 3}, build("source", "arrays", data=TASK.data), train={"epochs": 5.0, **nothing})
+    job.trainer.fit(job.source)
+    assert row["explained_variance"] == pytest.approx(explained_by(job.sae.reconstruct(test), test), abs=1e-5)
+    assert row["rate"] is None
+
+
+def test_a_peer_is_shown_by_its_best_rate_and_what_is_run_again_is_replaced() -> None:
+    def row(system: str, rate: float | None, explained_variance: float) -> dict[str, float | str | None]:
+        return {"shape": "a", "system": system, "rate": rate, "explained_variance": explained_variance, "dead": 0.0}
+
+    old = [row("peer", 1e-3, 0.5), row("peer", 1e-2, math.nan), row("other", 1e-3, 0.6), row(OURS, None, 0.4)]
+    done = merged(old, [row(OURS, None, 0.7)])
+    assert len(done) == 4
+    lines = [line.split(" | ")[:3] for line in markdown("a", done).splitlines()[4:]]
+    assert lines == [[f"| {OURS}", "its own", "0.7000"], ["| other", "0.001", "0.6000"], ["| peer", "0.001", "0.5000"]]

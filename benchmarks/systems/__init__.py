@@ -1,7 +1,7 @@
 """One adapter per system; each file here is found by itself.
 
-An adapter names its systems in `SYSTEMS`. Each makes of a task a function that trains for a number of steps, going on
-from where it stands and drawing its own batches, or None where the system has no such model.
+An adapter names its systems in `SYSTEMS`. Each makes of a task what is trained, or None where the system has no such
+model.
 """
 
 import importlib
@@ -9,12 +9,29 @@ import importlib.util
 import pkgutil
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import ModuleType
 
 from tasks import Task
+from torch import Tensor
 
 Train = Callable[[int], None]
-Make = Callable[[Task], Train | None]
+Rebuild = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class System:
+    """A model in training; without `rebuild` and `dictionary` it is there to be timed only."""
+
+    train: Train
+    """Go on for a number of steps, with batches of its own."""
+    rebuild: Rebuild | None = None
+    """Codes, [B, F], and reconstructions, [B, D], of samples, [B, D], as in evaluation."""
+    dictionary: Callable[[], Tensor] | None = None
+    """Decoder rows, [F, D]; their lengths mean nothing."""
+
+
+Make = Callable[[Task], System | None]
 
 
 def found() -> tuple[dict[str, Make], list[str]]:

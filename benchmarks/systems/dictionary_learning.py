@@ -1,8 +1,9 @@
-"""dictionary_learning: its trainers' updates, in a run that is said to be longer than its warm-up."""
+"""dictionary_learning: its trainers' updates. Its warm-up takes 1,000 steps, or fewer in a training that has an end."""
 
-from tasks import L1, LR, Task
+from tasks import DECAY, L1, WARMUP, Task
+from torch import Tensor
 
-from systems import Make, Train, without_init
+from systems import Make, System, without_init
 
 without_init("dictionary_learning")
 
@@ -11,12 +12,15 @@ from dictionary_learning.trainers.standard import StandardTrainerAprilUpdate  # 
 from dictionary_learning.trainers.top_k import TopKTrainer  # noqa: E402
 
 
-def make(task: Task) -> Train:
+def make(task: Task) -> System:
+    steps = task.steps
     common = {
-        "steps": 10**9,
+        "steps": steps or 10**9,
+        "warmup_steps": int(WARMUP * steps) if steps else 1_000,
+        "decay_start": int((1 - DECAY) * steps) if steps else None,
         "activation_dim": task.n_inputs,
         "dict_size": task.n_latents,
-        "lr": LR,
+        "lr": task.lr,
         "layer": 0,
         "lm_name": "none",
         "device": "cpu",
@@ -34,7 +38,11 @@ def make(task: Task) -> Train:
             trainer.update(done, next(batches))
             done += 1
 
-    return train
+    def rebuild(x: Tensor) -> tuple[Tensor, Tensor]:
+        codes = trainer.ae.encode(x)
+        return codes, trainer.ae.decode(codes)
+
+    return System(train, rebuild, lambda: trainer.ae.decoder.weight.T)
 
 
 SYSTEMS: dict[str, Make] = {"dictionary_learning": make}

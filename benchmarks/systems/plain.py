@@ -3,10 +3,10 @@
 from functools import partial
 
 import torch
-from tasks import L1, LR, Task
+from tasks import L1, Task
 from torch import Tensor, nn
 
-from systems import Make, Train
+from systems import Make, System
 
 
 class Plain(nn.Module):
@@ -18,21 +18,26 @@ class Plain(nn.Module):
         self.decoder = nn.Linear(task.n_latents, task.n_inputs)
         self.k, self.of_batch = task.k, task.of_batch
 
-    def loss(self, x: Tensor) -> Tensor:
+    def codes(self, x: Tensor) -> Tensor:
         codes = self.encoder(x - self.decoder.bias).relu()
         if self.k is not None:
             rivals, n = (codes.view(1, -1), self.k * len(x)) if self.of_batch else (codes, self.k)
             top = rivals.topk(n, dim=1)
             codes = torch.zeros_like(rivals).scatter(1, top.indices, top.values).view_as(codes)
+        return codes
+
+    def loss(self, x: Tensor) -> Tensor:
+        codes = self.codes(x)
         error = 0.5 * (self.decoder(codes) - x).square().sum(1).mean()
         if self.k is not None:
             return error
         return error + L1 * (codes * self.decoder.weight.norm(dim=0)).sum(1).mean()
 
 
-def make(task: Task, *, fused: bool) -> Train:
+def make(task: Task, *, fused: bool) -> System:
     model = Plain(task)
-    optimizer = torch.optim.Adam(model.parameters(), lr=LR, fused=fused or None)
+    optimizer = torch.optim.Adam(model.parameters(), lr=task.lr, fused=fused or None)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, task.fall) if task.steps else None
     batches = task.batches()
 
     def train(steps: int) -> None:
@@ -40,8 +45,14 @@ def make(task: Task, *, fused: bool) -> Train:
             optimizer.zero_grad()
             model.loss(next(batches)).backward()
             optimizer.step()
+            if schedule is not None:
+                schedule.step()
 
-    return train
+    def rebuild(x: Tensor) -> tuple[Tensor, Tensor]:
+        codes = model.codes(x)
+        return codes, model.decoder(codes)
+
+    return System(train, rebuild, lambda: model.decoder.weight.T)
 
 
 SYSTEMS: dict[str, Make] = {"plain": partial(make, fused=False), "plain, fused Adam": partial(make, fused=True)}

@@ -3,7 +3,7 @@
 import torch
 from tasks import Task
 
-from systems import Make, Train
+from systems import Make, System
 
 
 def flops(task: Task) -> int:
@@ -11,7 +11,7 @@ def flops(task: Task) -> int:
     return 5 * 2 * task.batch_size * task.n_inputs * task.n_latents
 
 
-def make(task: Task) -> Train:
+def make(task: Task) -> System:
     x = task.data[: task.batch_size]  # [B, D]
     weight = torch.rand(task.n_latents, task.n_inputs)  # [F, D]
     codes = torch.empty(len(x), task.n_latents)
@@ -25,7 +25,7 @@ def make(task: Task) -> Train:
             torch.mm(x, weight.T, out=codes)  # of the codes
             torch.mm(codes.T, x, out=gradient)  # of the encoder
 
-    return train
+    return System(train)
 
 
 SYSTEMS: dict[str, Make] = {"products": make}

@@ -10,12 +10,13 @@ from sae_lens import (
 )
 from sae_lens.config import SAETrainerConfig
 from sae_lens.training.sae_trainer import SAETrainer
-from tasks import L1, LR, Task
+from tasks import DECAY, L1, Task
+from torch import Tensor
 
-from systems import Make, Train
+from systems import Make, System
 
 
-def make(task: Task) -> Train:
+def make(task: Task) -> System:
     sizes = {"d_in": task.n_inputs, "d_sae": task.n_latents, "device": "cpu"}
     if task.k is None:  # its error has no ½
         sae = StandardTrainingSAE(StandardTrainingSAEConfig(**sizes, l1_coefficient=2 * L1))
@@ -25,7 +26,12 @@ def make(task: Task) -> Train:
         sae = TopKTrainingSAE(TopKTrainingSAEConfig(**sizes, k=task.k))
     batches = task.batches()
     config = SAETrainerConfig(
-        total_training_samples=10**9, train_batch_size_samples=task.batch_size, lr=LR, lr_end=LR, device="cpu"
+        total_training_samples=task.steps * task.batch_size if task.steps else 10**9,
+        train_batch_size_samples=task.batch_size,
+        lr=task.lr,
+        lr_end=task.lr,
+        lr_decay_steps=int(DECAY * task.steps) if task.steps else 0,
+        device="cpu",
     )
     trainer = SAETrainer(config, sae, batches)
 
@@ -35,7 +41,11 @@ def make(task: Task) -> Train:
             trainer.step(next(batches))
             trainer.n_training_steps += 1
 
-    return train
+    def rebuild(x: Tensor) -> tuple[Tensor, Tensor]:
+        codes = sae.encode(x)
+        return codes, sae.decode(codes)
+
+    return System(train, rebuild, lambda: sae.W_dec)
 
 
 SYSTEMS: dict[str, Make] = {"SAELens": make}

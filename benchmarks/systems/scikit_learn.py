@@ -6,10 +6,10 @@ from sklearn.decomposition import MiniBatchDictionaryLearning
 from sklearn.exceptions import ConvergenceWarning
 from tasks import L1, Task
 
-from systems import Make, Train
+from systems import Make, System
 
 
-def make(task: Task) -> Train | None:
+def make(task: Task) -> System | None:
     if task.k is not None:  # it would solve 2,048 problems in 4,096 unknowns a step
         return None
     model = MiniBatchDictionaryLearning(
@@ -23,7 +23,7 @@ def make(task: Task) -> Train | None:
             for _ in range(steps):
                 model.partial_fit(next(batches).numpy())
 
-    return train
+    return System(train)
 
 
 SYSTEMS: dict[str, Make] = {"scikit-learn": make}
