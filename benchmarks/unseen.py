@@ -2,9 +2,10 @@
 
 The shapes are of data that no preset has, beside `synthetic-small`. All systems keep the k largest of F codes, and have
 the same batches and the same number of steps. Ours is told F, k, the size of batches and the number of epochs, and
-nothing else. Each peer is trained with every learning rate of `RATES`, which falls to 0 at the end, and is shown with
-the one that explained most of the test data: to choose by what is reported favours the peer. Of the rest it has what
-its own trainer takes by default, but for a warm-up that would outlast the training.
+nothing else. Each peer is trained with every learning rate of `RATES`, then with one below and one above the best of
+these, halfway to its neighbours; they fall to 0 at the end. It is shown with the rate that explained most of the test
+data: to choose by what is reported favours the peer. Of the rest it has what its own trainer takes by default, but for
+a warm-up that would outlast the training.
 
 Everything is measured on test samples: the explained variance, how many features fire in none of them, and, where the
 true features are known, the mean maximal cosines of `sparsight.meters.recovery.agreement`. One seed.
@@ -129,17 +130,41 @@ def measure(system: System, shape: Shape) -> dict[str, float]:
     return row
 
 
+def trained(name: str, make: Make, shape: Shape, rate: float | None) -> Row | None:
+    """What one training comes to; None: there is no such model."""
+    task = replace(shape.task, lr=rate)
+    assert task.steps is not None
+    torch.manual_seed(0)
+    system = make(task)
+    if system is None or system.rebuild is None:
+        return None
+    system.train(task.steps)
+    return {"shape": task.name, "system": name, "rate": rate, **measure(system, shape)}
+
+
 def rows(name: str, make: Make, shape: Shape) -> Iterator[Row]:
-    """A row for each learning rate, one alone for ours; none where there is no such model."""
-    for rate in [None] if name == OURS else RATES:
-        task = replace(shape.task, lr=rate)
-        assert task.steps is not None
-        torch.manual_seed(0)
-        system = make(task)
-        if system is None or system.rebuild is None:
+    """A row for each learning rate that is tried, one alone for ours; none where there is no such model."""
+    done: list[Row] = []
+    rates: list[float | None] = [None] if name == OURS else [*RATES]
+    for rate in rates:  # which grows
+        row = trained(name, make, shape, rate)
+        if row is None:
             return
-        system.train(task.steps)
-        yield {"shape": task.name, "system": name, "rate": rate, **measure(system, shape)}
+        yield row
+        done.append(row)
+        if len(done) == len(RATES):
+            rates += beside(max(done, key=explained)["rate"])
+
+
+def beside(rate: float) -> tuple[float, float]:
+    """Halfway to the neighbours of a rate, which are about √10 times smaller and larger."""
+    return float(f"{rate / 10**0.25:.1e}"), float(f"{rate * 10**0.25:.1e}")
+
+
+def explained(row: Row) -> float:
+    """What rows are ordered by; a training that ended in NaN comes last."""
+    found = row["explained_variance"]
+    return found if math.isfinite(found) else -math.inf
 
 
 def merged(old: list[Row], new: list[Row]) -> list[Row]:
@@ -153,10 +178,6 @@ def merged(old: list[Row], new: list[Row]) -> list[Row]:
 
 def markdown(shape: str, rows: list[Row]) -> str:
     """The best row of each system of one shape, the best first."""
-
-    def explained(row: Row) -> float:
-        found = row["explained_variance"]
-        return found if math.isfinite(found) else -math.inf
 
     best: dict[str, Row] = {}
     for row in sorted((row for row in rows if row["shape"] == shape), key=explained, reverse=True):

@@ -10,7 +10,7 @@ from systems.plain import Plain
 from tasks import L1, Task
 from torch import Tensor
 from toys import F, samples, toy_job
-from unseen import OURS, Shape, markdown, measure, merged, rows
+from unseen import OURS, RATES, Shape, markdown, measure, merged, rows
 
 from sparsight.spec import build
 
@@ -106,3 +106,11 @@ def test_a_peer_is_shown_by_its_best_rate_and_what_is_run_again_is_replaced() ->
     assert len(done) == 4
     lines = [line.split(" | ")[:3] for line in markdown("a", done).splitlines()[4:]]
     assert lines == [[f"| {OURS}", "its own", "0.7000"], ["| other", "0.001", "0.6000"], ["| peer", "0.001", "0.5000"]]
+
+
+def test_a_peer_is_tried_at_rates_beside_its_best_one() -> None:
+    tried = list(rows("plain", SYSTEMS["plain"], Shape(TASK, samples(256, seed=2))))
+    rates = [row["rate"] for row in tried]
+    assert rates[:-2] == list(RATES)
+    best = max(tried[:-2], key=lambda row: row["explained_variance"])["rate"]
+    assert rates[-2:] == pytest.approx([best / 1.78, best * 1.78], rel=0.03)
