@@ -79,7 +79,7 @@ def patches(n: int = 40_000, n_test: int = 8_192) -> Shape:
     """Grey patches of the two photographs that scikit-learn ships, without their mean; those on the right are test."""
     from sklearn.datasets import load_sample_images
 
-    grey = [torch.from_numpy(image).float().mean(2) / 255 for image in load_sample_images().images]
+    grey = [torch.tensor(image).float().mean(2) / 255 for image in load_sample_images().images]
     dice = torch.Generator().manual_seed(0)
 
     def draw(n: int, part: slice) -> Tensor:
