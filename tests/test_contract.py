@@ -371,7 +371,7 @@ def test_the_gradient_of_the_whole_loss_is_that_of_its_value(name: str) -> None:
         dice = torch.Generator().manual_seed(5)
         for parameter in parameters:
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=dice, dtype=torch.float64))
-    smooth = smooth_samples(job, samples(2048).double())
+    smooth = smooth_samples(job, samples(20_000).double())
 
     for seed in range(5):
         x = steady_samples(job, smooth, parameters, seed)

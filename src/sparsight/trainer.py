@@ -85,7 +85,7 @@ class Trainer:
         self.steps = max(1, math.ceil(config.epochs * facts.n_samples / self.batch_size))
         self.parameters = list(sae.parameters())
         self.lr = learning_rate(config, sae, OPEN_ENDED if open_ended else self.steps)
-        self.optimizer = make_optimizer(sae, config, self.lr)
+        self.optimizer = make_optimizer(sae, config, self.lr, facts)
         self.number = self.saved = 0
         self.idle = torch.zeros(sae.n_latents, dtype=torch.long, device=self.device)
         self.dead: Tensor | None = None
@@ -111,7 +111,7 @@ class Trainer:
         if not self.sae.training:
             self.sae.train()
         for group in self.optimizer.param_groups:
-            group["lr"] = self._lr()
+            group["lr"] = self._lr() * group["share"]
         first: Outcome | None = None
         if measure:
             weights = {name: term.now(self.progress) for name, term in self.objective.terms.items()}

@@ -50,7 +50,7 @@ def settled(job: Job) -> dict[str, Any]:
     ],
 )
 def test_an_aim_is_reached_on_samples_that_are_not_trained_on(architecture: Any, aim: dict[str, float]) -> None:
-    found = settled(aimed(architecture, aim))
+    found = settled(aimed(architecture, aim, train={"epochs": 120.0}))
     ((measure, value),) = aim.items()
     assert found["measured"] == pytest.approx(value, rel=0.05)
     assert found["reached"]
@@ -196,17 +196,19 @@ def test_two_processes_and_micro_batches_turn_the_knob_as_one_does(tmp_path: Pat
             torch.testing.assert_close(state[key], tensor, rtol=0, atol=1e-9)
 
 
-def test_the_knob_rests_for_the_last_tenth() -> None:
-    job = aimed("relu_l1", {"l0": 3.0}, train={"epochs": 20.0})
+@pytest.mark.parametrize(("architecture", "share"), [("relu_l1", 0.1), ("batch_topk", 0.02)])
+def test_the_knob_rests_at_the_end(architecture: str, share: float) -> None:
+    job = aimed(architecture, {"l0": 3.0}, train={"epochs": 100.0})
     controller, steps = job.trainer.controller, job.trainer.steps
     assert controller is not None
     batches, values = job.source.batches(64, 0), []
     for _ in range(steps):
         job.trainer.step(next(batches))
         values.append(controller.value)
-    rest = math.ceil(0.9 * steps)
+    rest = math.ceil((1 - share) * steps)
     assert len(set(values[:rest])) > 5
     assert len(set(values[rest:])) == 1
+    assert len(set(values[rest - 12 :])) == 2  # looks are ten steps apart
 
 
 def test_looking_adds_no_noise_and_leaves_the_model_in_training() -> None:

@@ -33,8 +33,8 @@ class BatchTopK(Activation):
     def __init__(self, *, k: float | None, memory: float = 0.9) -> None:
         super().__init__()
         self.asked, self.memory = k, memory
-        # where the batch before was cut: a guess at the next, which costs time where it is wrong and nothing else
         self.latest = 0.0
+        """Where the latest batch was cut; a guess at the next, which costs time where it is wrong and nothing else."""
 
     def setup(self, sizes: Sizes) -> None:
         check_k(sizes, k=self.asked)
@@ -58,7 +58,7 @@ class BatchTopK(Activation):
         return (pre - (0.0 if self.cut is None else self.cut)).abs()
 
     def bar(self, codes: Codes, features: Tensor) -> Tensor:
-        return codes.least()[:, None]
+        return codes.values.new_tensor(self.latest)
 
     def choose(self, pre: Tensor) -> Codes:
         if self.training:

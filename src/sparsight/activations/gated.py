@@ -17,6 +17,9 @@ class Gated(Activation):
         self.r = nn.Parameter(torch.zeros(sizes.n_latents))
         self.b = nn.Parameter(torch.zeros(sizes.n_latents))
 
+    def biases(self) -> list[nn.Parameter]:
+        return [self.b]
+
     def forward(self, pre: Tensor) -> Codes:
         return Codes((self.r.exp() * pre + self.b).relu() * (pre > 0), pre.shape[1])
 

@@ -16,6 +16,7 @@ class Gaussian(Activation):
     """
 
     bounds = (-float("inf"), float("inf"))
+    homogeneous = False
 
     def setup(self, sizes: Sizes) -> None:
         self.n_latents = sizes.n_latents

@@ -9,6 +9,7 @@ class Sigmoid(Activation):
     """codes = 1 / (1 + exp(−pre)): every feature fires in every sample, more or less."""
 
     bounds = (0.0, 1.0)
+    homogeneous = False
     closed_form = True
 
     def forward(self, pre: Tensor) -> Codes:

@@ -8,7 +8,6 @@ from sparsight.errors import SparsightError
 from sparsight.initialisations.pairs import Pairs
 from sparsight.layers.linear import LinearDecoder, LinearEncoder
 from sparsight.spec import build, describe, register
-from sparsight.terms.revival import Nudge
 
 Base = str | dict[str, Any]
 
@@ -47,11 +46,8 @@ def _over(base: Base, *, skip: bool) -> Architecture:
     name, encoder = describe(parts)["name"], parts.encoder
     if not isinstance(encoder, LinearEncoder) or encoder.tied or not isinstance(parts.decoder, LinearDecoder):
         raise SparsightError(f"{name} cannot be the base of a transcoder: that needs a linear encoder that is not tied")
-    # filters do not subtract a mean: a dead one that is lifted until it fires would fire in many samples at once
-    terms = {key: term for key, term in parts.terms.items() if not isinstance(term, Nudge)}
     return replace(
         parts,
-        terms=terms,
         encoder=LinearEncoder(centre=False),
         decoder=LinearDecoder(skip=skip),
         initialisation=Pairs(),

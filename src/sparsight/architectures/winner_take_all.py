@@ -30,7 +30,7 @@ def winner_take_all(*, share: Annotated[float, Field(gt=0, le=1)] = 0.05) -> Arc
         activation=WinnerTakeAll(share=share),
         decoder=LinearDecoder(),
         error=SquaredError(),
-        initialisation=Data(),
+        initialisation=Data(fit=False),
         constraints=(UnitRows(),),
         knob=knob,
     )

@@ -21,8 +21,8 @@ SAMPLES = 2_048
 LOOKS = 200
 """In a training, unless they would be closer than `APART` steps."""
 APART = 10
-FROZEN = 0.1
-"""The last share of training, in which the knob rests."""
+FROZEN, SOONER = 0.1, 0.02
+"""The last share of training, in which the knob rests; that of a knob of the activation, which codes follow at once."""
 LEARNT = 0.2
 """The first share, in which what is left unexplained says nothing of the knob."""
 PROPORTIONAL, INTEGRAL = 1.0, 0.55
@@ -58,9 +58,10 @@ class Controller:
     A whole number is the one that is nearest to exp θ. Where the aim is between two of them it stays at the better one,
     and tries the other again from time to time.
 
-    For the last tenth of training the knob rests: later than that what it does is no longer seen, and earlier the
-    falling learning rate goes on to change the codes. All that changes is in `state_dict`; the SAE's own description
-    says where the knob stands.
+    At the end the knob rests: for the last tenth of training, where weights have to follow it, since later than that
+    what it does is no longer seen, and earlier the falling learning rate goes on to change the codes; and for the last
+    fiftieth where it is one of the activation, which codes follow at once. All that changes is in `state_dict`; the
+    SAE's own description says where the knob stands.
 
     Args:
         sae: whose codes are measured.
@@ -93,6 +94,7 @@ class Controller:
         self.sae = sae
         self.sample = sample.take(spread(len(sample), SAMPLES))
         learnt = LEARNT if self.measure == "explained_variance" else 0.0
+        self.frozen = SOONER if knob.of == "activation" else FROZEN
         self.begin = max(learnt, min(getattr(self.part, "warmup", 0.0), 1 - 2 * FROZEN))
         self.low, self.high = (math.log(b) for b in knob.bounds or (1, sae.n_latents))
         start = self.aim if knob.sets == self.measure else float(getattr(self.part, knob.attribute))
@@ -117,7 +119,7 @@ class Controller:
             steps: of the whole training; None: it has no end, and the knob never rests.
         """
         every, progress = (APART, self.begin) if steps is None else (max(APART, steps // LOOKS), number / steps)
-        if number % every or not self.begin <= progress < 1 - FROZEN:
+        if number % every or not self.begin <= progress < 1 - self.frozen:
             return
         error = max(-1.0, min(1.0, self._error(evaluate(self.sae, self.sample)[self.measure])))
         before = self.smooth

@@ -220,6 +220,8 @@ class Activation(nn.Module, ABC):
     bounds: ClassVar[tuple[float, float]] = (0.0, float("inf"))
     """Codes never leave this interval."""
     closed_form: bool = False
+    homogeneous: bool = True
+    """Whether s · pre gives s · codes, so that biases have the units of the data."""
     selects: bool = False
     """Whether codes depend on few pre-activations, each on its own: `choose` finds them, `at` makes codes of them."""
     joint: bool = False
@@ -229,6 +231,10 @@ class Activation(nn.Module, ABC):
 
     def setup(self, sizes: Sizes) -> None:
         """Create parameters and buffers, and refuse sizes that do not fit."""
+
+    def biases(self) -> list[nn.Parameter]:
+        """Parameters in the units of codes."""
+        return []
 
     def begin(self, pre: Tensor) -> None:
         """Told once, where training starts, of the pre-activations of some samples, [n, F]: for what has their unit."""

@@ -131,6 +131,13 @@ class SAE(nn.Module):
         }
         return {name: parameters for name, parameters in groups.items() if parameters}
 
+    def biases(self) -> list[nn.Parameter]:
+        """The parameters that have the units of the data: b_enc, b_dec and those of the activation."""
+        if not self.activation.homogeneous:
+            return []
+        found = [self.b_enc, self.b_dec, *self.activation.biases()]
+        return [p for p in found if isinstance(p, nn.Parameter)]
+
     def filters(self) -> dict[str, Tensor]:
         """`encoder` filters and `decoder` rows in raw units, [F, D] each, without their graph and on the CPU."""
         return {

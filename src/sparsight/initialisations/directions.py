@@ -39,20 +39,25 @@ class Random(Initialisation):
 
 @register("initialisation", "data")
 class Data(Initialisation):
-    """W_dec at training samples less the mean, W_enc = W_dec, b_dec at the mean, b_enc = 0.
+    """W_dec at training samples less the mean, W_enc = s W_dec, b_dec at the mean, b_enc = 0.
 
     Every feature starts where the data are, so none is dead from the start. Where there are fewer different
     samples than features, the rest start in random directions.
 
+    s = E⟨recon, x⟩ / E‖recon‖² for s = 1, x and recon less the mean, is what makes the first reconstructions as large
+    as the data: features that fire together are alike at first, and add up to several times a sample. What has to be
+    unlearnt before anything else leaves large squares of gradients in Adam. Tied weights have no s.
+
     Args:
         norm: the length of the rows.
+        fit: have that s; else s = 1.
         sparse: b_enc is such that every feature is positive equally often, and √D of them, but at most a quarter, in a
             sample (Conerly et al., Anthropic, January 2025). Where all that are positive fire, the others would add up
             to a reconstruction that is many times too large, and the features would be lost in its unlearning.
     """
 
-    def __init__(self, *, norm: float = 1.0, sparse: bool = False) -> None:
-        self.norm, self.sparse = norm, sparse
+    def __init__(self, *, norm: float = 1.0, fit: bool = True, sparse: bool = False) -> None:
+        self.norm, self.fit, self.sparse = norm, fit, sparse
 
     def __call__(self, sae: SAE, sample: Sampler, facts: Facts, seed: int) -> None:
         rows = random_rows(sae, seed)
@@ -65,3 +70,16 @@ class Data(Initialisation):
                 pre = sae.pre(sample(_SAMPLES))
                 share = min(sae.n_inputs**0.5 / sae.n_latents, 0.25)
                 sae.b_enc.sub_(pre.topk(max(1, round(share * len(pre))), dim=0).values[-1])
+        if self.fit and sae.W_enc is not sae.W_dec:
+            _fit(sae, sample(_SAMPLES))
+
+
+@torch.no_grad()
+def _fit(sae: SAE, x: Tensor) -> None:
+    """Scale the encoder so that reconstructions have the size of the samples."""
+    sae.activation.begin(sae.pre(x))
+    recon = sae.run(x, x, needs=frozenset({"recon"})).recon - sae.b_dec
+    scale = (recon * (x - sae.b_dec)).sum() / recon.square().sum()
+    if scale.isfinite() and scale > 0:
+        sae.W_enc.mul_(scale)
+        sae.b_enc.mul_(scale)

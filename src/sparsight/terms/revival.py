@@ -54,14 +54,14 @@ class AuxK(SampleTerm):
 class Nudge(StatisticTerm):
     """u Σ_j E_b[ max(m_bj − pre_bj, 0) ] over dead features that beat m in no sample, through b_enc and θ alone.
 
-    m_bj is what feature j must exceed to fire in sample b: 0, the threshold θ_j, or the smallest code that the sample
-    keeps where codes are kept by their size. AuxK cannot reach a feature whose pre-activation is never positive, and
+    m_bj is what feature j must exceed to fire in sample b: 0, the threshold θ_j, the smallest code that the sample
+    keeps, or where the batch was cut. AuxK cannot reach a feature whose pre-activation is never positive, and
     gives one that always loses to others a filter that explains what is left over, not one that wins. This raises its
     bias, and lowers a threshold, until it fires somewhere, so that the error reaches it, and then lets go. The gradient
     is at most u per feature, whatever the deficit, and the filter is left as it is.
 
     u = √(E‖target − mean‖²) / F is of the size of the gradient that the error has for the bias of a living feature. A
-    much larger one would stay in Adam's mean square for a thousand steps, in which the bias could not be taken back.
+    much larger one would stay in Adam's mean square for many steps, in which the bias could not be taken back.
     """
 
     needs: frozenset[Part] = frozenset({"codes"})
