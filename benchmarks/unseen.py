@@ -15,6 +15,7 @@ import argparse
 import json
 import math
 import platform
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
@@ -36,8 +37,6 @@ OURS = "sparsight, defaults"
 LEFT_OUT = {"sparsight", "plain, fused Adam"}
 """What is nothing new beside another system."""
 RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
-SIDE = 12
-"""Of a patch, in pixels."""
 BORDER = 448
 """The column of a photograph from which on patches are test samples."""
 Row = dict[str, Any]
@@ -75,21 +74,49 @@ def preset(name: str) -> Shape:
     return of_source(name, recipe["source"], *sizes)
 
 
-def patches(n: int = 40_000, n_test: int = 8_192) -> Shape:
-    """Grey patches of the two photographs that scikit-learn ships, without their mean; those on the right are test."""
+def photographed(side: int, n: int, n_test: int) -> tuple[Tensor, Tensor]:
+    """Patches of the two photographs that scikit-learn ships, [n, side, side, 3]; those on the right are test."""
     from sklearn.datasets import load_sample_images
 
-    grey = [torch.tensor(image).float().mean(2) / 255 for image in load_sample_images().images]
+    images = [torch.tensor(image).float() / 255 for image in load_sample_images().images]
     dice = torch.Generator().manual_seed(0)
 
     def draw(n: int, part: slice) -> Tensor:
-        all_of = torch.stack([image[:, part].unfold(0, SIDE, 1).unfold(1, SIDE, 1) for image in grey])
+        all_of = torch.stack([image[:, part].unfold(0, side, 1).unfold(1, side, 1) for image in images])
         which = [torch.randint(size, (n,), generator=dice) for size in all_of.shape[:3]]
-        x = all_of[which[0], which[1], which[2]].flatten(1)
-        return x - x.mean(1, keepdim=True)
+        return all_of[which[0], which[1], which[2]].movedim(1, -1)
 
-    train, test = draw(n, slice(0, BORDER)), draw(n_test, slice(BORDER, None))
+    return draw(n, slice(0, BORDER)), draw(n_test, slice(BORDER, None))
+
+
+def patches() -> Shape:
+    """In grey, and without their mean."""
+    train, test = (x.mean(3).flatten(1) for x in photographed(12, 40_000, 8_192))
+    train, test = (x - x.mean(1, keepdim=True) for x in (train, test))
     return Shape(Task("patches", 512, 256, train, 12, epochs=4.0), test)
+
+
+def colours() -> Shape:
+    """As they are."""
+    train, test = (x.flatten(1) for x in photographed(8, 60_000, 8_192))
+    return Shape(Task("colours", 384, 512, train, 8, epochs=3.0), test)
+
+
+def hidden() -> Shape:
+    """What the 256 rectified units of a classifier of digits make of the digits, by scikit-learn."""
+    from sklearn.neural_network import MLPClassifier
+
+    digits: Source = build("source", "digits")
+    held_out = digits.test_part()
+    labels = digits.labels()
+    assert held_out is not None and labels is not None
+    x, test = whole(digits), whole(held_out)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it has not converged
+        net = MLPClassifier(256, max_iter=5, random_state=0).fit(x.numpy(), labels.numpy())
+    weights, biases = (torch.from_numpy(array[0]).float() for array in (net.coefs_, net.intercepts_))
+    train, test = ((part @ weights + biases).relu() for part in (x, test))
+    return Shape(Task("hidden", 1_024, 256, train, 10, epochs=12.0), test)
 
 
 SHAPES: dict[str, Callable[[], Shape]] = {
@@ -106,6 +133,12 @@ SHAPES: dict[str, Callable[[], Shape]] = {
         n_samples=30_720, width=64, n_atoms=160, active=4.0, magnitudes="uniform", noise=0.1,
     ),
     "patches": patches,
+    "colours": colours,
+    "hidden": hidden,
+    "zipf-1024": lambda: synthetic(
+        "zipf-1024", 1_536, 40, 256, 2.0,
+        n_samples=30_720, width=1_024, n_atoms=768, active=30.0, zipf=1.0, noise=0.01,
+    ),
     "digits": lambda: of_source("digits", {"name": "digits"}, 400, 15, 256, 10.0),
     "synthetic-small": lambda: preset("synthetic-small"),
     "synthetic-large": lambda: preset("synthetic-large"),

@@ -31,7 +31,10 @@ def test_half_of_the_features_come_back_from_far_below(architecture: dict[str, A
                 name: term for name, term in job.trainer.objective.terms.items() if name.split(".")[0] not in REVIVAL
             }
         with torch.no_grad():
-            job.sae.b_enc[: F // 2] = -5.0
+            if job.sae.activation.bounds[0] < 0:  # codes of both signs are far below others where they are small
+                job.sae.W_enc[: F // 2] = 0.0
+            else:
+                job.sae.b_enc[: F // 2] = -5.0
         batches = job.source.batches(64, 0)
         fired = torch.zeros(F, dtype=torch.bool)
         for _ in range(steps):
@@ -52,7 +55,7 @@ def test_what_lifts_the_dead_leaves_the_living_alone(name: str, architecture: st
     sae: SAE = job.sae.train()
     dead = torch.arange(F) < F // 2
     with torch.no_grad():
-        sae.b_enc[dead] = -5.0
+        sae.W_enc[dead], sae.b_enc[dead] = 0.0, -0.1
     term = build("term", name)
     term.check(sae, job.trainer.facts)
     x = samples()
