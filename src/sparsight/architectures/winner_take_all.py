@@ -10,6 +10,7 @@ from sparsight.initialisations.directions import Data
 from sparsight.layers.constraints import UnitRows
 from sparsight.layers.linear import LinearDecoder, LinearEncoder
 from sparsight.spec import register
+from sparsight.terms.revival import Nudge
 from sparsight.terms.squared_error import SquaredError
 
 
@@ -17,8 +18,8 @@ from sparsight.terms.squared_error import SquaredError
 def winner_take_all(*, share: Annotated[float, Field(gt=0, le=1)] = 0.05) -> Architecture:
     """Keep the largest codes of each feature over the batch, so that all have work (Makhzani & Frey 2015).
 
-    Features do not compete, and so one that is positive somewhere in a batch takes part in it. In evaluation all
-    positive codes are kept, many more of a sample than in training.
+    Features do not compete, and so one that is positive somewhere in a batch takes part in it; the nudge brings back
+    one that is not. In evaluation all positive codes are kept, many more of a sample than in training.
 
     Args:
         share: of the samples of a batch, in which each feature may fire.
@@ -31,6 +32,7 @@ def winner_take_all(*, share: Annotated[float, Field(gt=0, le=1)] = 0.05) -> Arc
         decoder=LinearDecoder(),
         error=SquaredError(),
         initialisation=Data(fit=False),
+        terms={"nudge": Nudge()},
         constraints=(UnitRows(),),
         knob=knob,
     )
