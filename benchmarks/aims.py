@@ -57,14 +57,16 @@ def main() -> None:
                     print(row(spec, data, measure, aim), flush=True)
 
 
-def aimed(spec: dict[str, Any], data: str, measure: str, aim: float) -> Job:
-    """A training that is aimed. Where targets are needed, they are |R x| with a random R."""
+def aimed(spec: dict[str, Any], data: str, measure: str, aim: float, times: float = 1.0) -> Job:
+    """A training that is aimed, so many times as long. Where targets are needed, they are |R x| with a random R."""
     source: Source = build("source", DATA[data]["source"])
     if build("architecture", spec).targets:
         x = source.gather(torch.arange(len(source)))
         mixed = x @ torch.randn(x.shape[1], 32, generator=torch.Generator().manual_seed(0)) / x.shape[1] ** 0.5
         source = build("source", "arrays", data=x, target=mixed.abs())
-    return prepare(Recipe.parse({**DATA[data], "source": None, "architecture": spec, "aim": {measure: aim}}), source)
+    train = {**DATA[data]["train"], "epochs": times * DATA[data]["train"]["epochs"]}
+    recipe = {**DATA[data], "source": None, "architecture": spec, "aim": {measure: aim}, "train": train}
+    return prepare(Recipe.parse(recipe), source)
 
 
 def row(spec: dict[str, Any], data: str, measure: str, aim: float) -> str:

@@ -9,6 +9,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from toys import F, samples, toy_job
 
+from sparsight.controllers.controller import MANY_DEAD
 from sparsight.core import SAE, SampleTerm
 from sparsight.errors import SparsightError
 from sparsight.estimator import SparseAutoencoder
@@ -150,19 +151,27 @@ def test_dead_features_are_said() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("data", benchmark.DATA)
 @pytest.mark.parametrize("name", KNOBS)
-def test_every_knob_reaches_an_aim_or_says_that_features_are_dead(name: str, data: str) -> None:
+def test_every_knob_reaches_an_aim_given_time_or_says_that_features_are_dead(name: str, data: str) -> None:
     knob = build("architecture", name).knob
     measure = next(measure for measure in benchmark.AIMS[data] if measure in knob.moves)
     aim = benchmark.AIMS[data][measure][-1]
-    job = benchmark.aimed({"name": name}, data, measure, aim)
-    job.trainer.fit(job.source)
-    assert job.held_out is not None
-    assert job.trainer.controller is not None
-    found = job.trainer.controller.settled(evaluate(job.sae, job.held_out), job.trainer.n_dead)
-    if job.trainer.n_dead > 0.5 * job.sae.n_latents:
-        assert found["said"].endswith("features are dead, which makes codes fewer too")
-    else:
-        assert found["measured"] == pytest.approx(aim, rel=0.05), found["said"]
+
+    def found(times: float) -> tuple[dict[str, Any], bool]:
+        job = benchmark.aimed({"name": name}, data, measure, aim, times)
+        job.trainer.fit(job.source)
+        assert job.held_out is not None
+        assert job.trainer.controller is not None
+        n_dead = job.trainer.n_dead
+        settled = job.trainer.controller.settled(evaluate(job.sae, job.held_out), n_dead)
+        return settled, n_dead > MANY_DEAD * job.sae.n_latents
+
+    settled, many_dead = found(1.0)
+    if many_dead:
+        assert settled["said"].endswith("features are dead, which makes codes fewer too")
+    elif not settled["reached"]:
+        assert settled["said"].endswith("it had not settled, and more train.epochs give it time")
+        settled, _ = found(2.0)
+        assert settled["reached"], settled["said"]
 
 
 def _forty_steps(micro: int | None = None) -> tuple[SAE, float]:
