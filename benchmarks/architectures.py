@@ -71,7 +71,8 @@ def row(spec: dict[str, Any], mnist: Mnist, epochs: float) -> str:
     job = prepare(Recipe.parse({**recipe, "output": "identity", "train": train}), mnist.train)
     job.trainer.fit(job.source)
     sae, controller = job.sae.eval(), job.trainer.controller
-    knob = "k 16" if controller is None else f"{controller.knob.argument} {controller.value:.4g}"
+    set_to = UNAIMED[spec["name"]] if controller is None else {controller.knob.argument: controller.value}
+    knob = " ".join(f"{name} {value:.4g}" for name, value in set_to.items())
     with torch.no_grad():
         quality = evaluate(sae, mnist.test)
         x = torch.cat([batch.inputs for batch in mnist.test.chunks()])

@@ -212,17 +212,16 @@ def merged(old: list[Row], new: list[Row]) -> list[Row]:
 
 def markdown(shape: str, rows: list[Row]) -> str:
     """The best row of each system of one shape, the best first."""
-
-    best: dict[str, Row] = {}
+    shown: dict[str, Row] = {}
     for row in sorted((row for row in rows if row["shape"] == shape), key=explained, reverse=True):
-        best.setdefault(row["system"], row)
+        shown.setdefault(row["system"], row)
     lines = [
         f"### {shape}",
         "",
         "| system | learning rate | explained variance | dead | truth to learned | learned to truth |",
         "|---|---:|---:|---:|---:|---:|",
     ]
-    for name, row in best.items():
+    for name, row in shown.items():
         cosines = [f"{row[way]:.3f}" if way in row else "" for way in ("truth_to_learned", "learned_to_truth")]
         rate = "its own" if row["rate"] is None else f"{row['rate']:g}"
         lines.append(

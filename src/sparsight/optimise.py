@@ -33,7 +33,7 @@ class TrainConfig(BaseModel):
     """Samples that go through the model at once; the gradients of a batch are summed up, and equal."""
     optimizer: Literal["adam", "sgd", "lbfgs"] = "adam"
     lr: Annotated[float, Field(gt=0)] | None = None
-    """The learning rate of all parameters; None: by a rule for weights, and one for biases. See `learning_rate`."""
+    """The learning rate of all parameters; None: by a rule for weights, and one for biases."""
     betas: Annotated[list[float], Field(min_length=2, max_length=2)] = [0.5, 0.98]
     """Of Adam. Short memories suit features that fire in few steps, and an error that falls fast at first."""
     momentum: Share = 0.0
@@ -65,6 +65,7 @@ def learning_rate(config: TrainConfig, sae: SAE, steps: int) -> float:
     Adam moves each weight by about the learning rate in a step, whatever the units of the data, and a row of length one
     has weights of about 1/√D. Long trainings do better with shorter steps: at a rate that suits 500 steps, features die
     in 2,000. The number of features has no part in it: on `synthetic-small` .006 is good for 512, 1,024 and 4,096.
+    Biases take a share of it that has the units of the data: see `make_optimizer`.
 
     Raises:
         SparsightError: none is given for SGD, whose steps grow with the data.

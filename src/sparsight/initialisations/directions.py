@@ -65,20 +65,24 @@ class Data(Initialisation):
         found = found[found.norm(dim=1) > 1e-6 * facts.power**0.5]
         rows[: len(found)] = found
         start(sae, rows, facts, self.norm)
+        fit = self.fit and sae.W_enc is not sae.W_dec
+        if not (fit or self.sparse):
+            return
+        x = sample(_SAMPLES)
         if self.sparse:
             with torch.no_grad():
-                pre = sae.pre(sample(_SAMPLES))
+                pre = sae.pre(x)
                 share = min(sae.n_inputs**0.5 / sae.n_latents, 0.25)
                 sae.b_enc.sub_(pre.topk(max(1, round(share * len(pre))), dim=0).values[-1])
-        if self.fit and sae.W_enc is not sae.W_dec:
-            _fit(sae, sample(_SAMPLES))
+        if fit:
+            _fit(sae, x)
 
 
 @torch.no_grad()
 def _fit(sae: SAE, x: Tensor) -> None:
     """Scale the encoder so that reconstructions have the size of the samples."""
     sae.activation.begin(sae.pre(x))
-    recon = sae.run(x, x, needs=frozenset({"recon"})).recon - sae.b_dec
+    recon = sae.run(x, x).recon - sae.b_dec
     scale = (recon * (x - sae.b_dec)).sum() / recon.square().sum()
     if scale.isfinite() and scale > 0:
         sae.W_enc.mul_(scale)

@@ -50,6 +50,11 @@ class AuxK(SampleTerm):
         return 0.5 * (codes @ sae.W_dec[dead] - left).square().sum(1)
 
 
+def _bar(step: Step, sae: SAE, dead: Tensor) -> Tensor:
+    """What dead features must exceed to fire; the codes of the living are held still, and thresholds are not."""
+    return sae.activation.bar(step.codes.map(Tensor.detach), dead)
+
+
 @register("term", "nudge")
 class Nudge(StatisticTerm):
     """u Σ_j E_b[ max(m_bj − pre_bj, 0) ] over dead features that beat m in no sample, through b_enc and θ alone.
@@ -85,7 +90,7 @@ class Nudge(StatisticTerm):
         dead = step.dead.nonzero().squeeze(1)
         with torch.no_grad():
             pre = sae.pre(step.x, dead)
-        over = pre - sae.activation.bar(step.codes.map(Tensor.detach), dead)
+        over = pre - _bar(step, sae, dead)
         bias = (sae.b_enc - sae.b_enc.detach())[dead]
         return torch.stack([(-(over + bias)).relu().mean(0), (over > 0).to(over.dtype).mean(0)])
 
@@ -117,5 +122,5 @@ class Preactivation(SampleTerm):
         if step.dead is None:
             return step.x.new_zeros(len(step.x))
         dead = step.dead.nonzero().squeeze(1)
-        deficit = (sae.activation.bar(step.codes.map(Tensor.detach), dead) - sae.pre(step.x, dead)).relu()
+        deficit = (_bar(step, sae, dead) - sae.pre(step.x, dead)).relu()
         return deficit @ sae.W_dec.detach()[dead].norm(dim=1)
