@@ -16,7 +16,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from html import escape
@@ -27,7 +27,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from sparsight.core import SAE, Atlas, Logged, Source
+from sparsight.core import SAE, Atlas, Finding, Logged, Source
 from sparsight.errors import SparsightError
 from sparsight.spec import build
 
@@ -139,6 +139,25 @@ class Run:
             atlas.save(new)
             if place.exists():
                 shutil.rmtree(place)
+
+    def findings(self) -> list[Finding]:
+        """What is wrong with it, the worst and the likeliest cause first.
+
+        Raises:
+            SparsightError: nobody has looked yet, or the file is damaged.
+        """
+        path = self.path / "findings.json"
+        if not path.is_file():
+            raise SparsightError(f"nobody has looked for faults in {self.path}: `sparsight diagnose {self.path}`")
+        try:
+            return [Finding.from_record(record) for record in read_json(path)]
+        except (KeyError, TypeError):
+            raise SparsightError(f"{str(path)!r} is damaged: `sparsight diagnose {self.path}` makes it anew") from None
+
+    def put_findings(self, findings: Sequence[Finding]) -> None:
+        """Write what is wrong with it, in place of what was known before."""
+        records = [_finite(finding.record()) for finding in findings]
+        write(self.path / "findings.json", (json.dumps(records, indent=1) + "\n").encode())
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the figures, and the picture of its features where a face has made one."""

@@ -3,6 +3,8 @@
 from sparsight.core.atlas import Atlas, Column, Cost
 from sparsight.core.chain import Chain
 from sparsight.core.codes import Codes
+from sparsight.core.findings import Finding, Number, Severity
+from sparsight.core.model import Model
 from sparsight.core.parts import (
     Activation,
     Architecture,
@@ -30,7 +32,7 @@ from sparsight.core.sae import SAE
 
 __all__ = [
     "SAE", "Activation", "Architecture", "Atlas", "Augmentation", "Batch", "Chain", "Codes", "Column", "Constraint",
-    "Corruption", "Cost", "Decoder", "Encoder", "Example", "Facts", "Gradients", "Initialisation", "Knob", "Logged",
-    "Observer", "Output", "Part", "Preprocess", "SampleTerm", "Sampler", "Schema", "Sizes", "Source", "StatisticTerm",
-    "Step", "Term", "generator",
+    "Corruption", "Cost", "Decoder", "Encoder", "Example", "Facts", "Finding", "Gradients", "Initialisation", "Knob",
+    "Logged", "Model", "Number", "Observer", "Output", "Part", "Preprocess", "SampleTerm", "Sampler", "Schema",
+    "Severity", "Sizes", "Source", "StatisticTerm", "Step", "Term", "generator",
 ]  # fmt: skip
