@@ -371,6 +371,8 @@ class Term(nn.Module, ABC):
     """The part of training over which the weight rises linearly from 0."""
     closed_form: bool = False
     """Whether `pull_back` gives the gradient, faster than autograd does."""
+    sparsifies: ClassVar[bool] = False
+    """Whether it is there to make codes sparse."""
 
     def check(self, sae: "SAE", facts: Facts) -> str | None:
         """Called once before training. A sentence says that the term has nothing to act on and is left out.

@@ -1,0 +1,89 @@
+"""D15: training that goes nowhere."""
+
+from torch import Tensor
+
+from sparsight.core import Finding, Number
+from sparsight.meters.moments import precise
+from sparsight.rules._rule import Case, Rule
+from sparsight.spec import register
+
+FIRST = 0.2
+
+
+@register("rule", "not-learning")
+class NotLearning(Rule):
+    """The loss stands still, sigmoid units are saturated, or a model that was trained rebuilds nothing.
+
+    Args:
+        change: of the loss over the first fifth of training, as a share, below which it stands still.
+        saturated: the share of sigmoid codes that are within .0025 of 0 or 1, where no gradient passes.
+        unexplained: the share of the variance that is left.
+        explained: at which a loss may stand still.
+    """
+
+    id, stage, needs = "D15", 3, ()
+    explains = (
+        "noise-filters", "dense", "target-missed", "frozen-inputs", "dead", "penalty-too-weak", "half-a-divergence",
+        "unstable", "penalty-dominates", "duplicates", "penalty-per-activation", "filters-collapsed", "l1-gaming",
+        "output-range", "order",
+    )  # fmt: skip
+    cause = "A learning rate that is too low, units that are saturated by inputs of large numbers, or a start at zero."
+    fix = "Scale the inputs to about 1, start with small random weights, and raise the learning rate tenfold."
+
+    def __init__(
+        self, *, change: float = 0.01, saturated: float = 0.5, unexplained: float = 0.95, explained: float = 0.5
+    ) -> None:
+        self.change, self.saturated = change, saturated
+        self.unexplained, self.explained = unexplained, explained
+
+    def __call__(self, case: Case) -> Finding | None:
+        return self._saturated(case) or self._still(case) or self._nothing(case)
+
+    def _saturated(self, case: Case) -> Finding | None:
+        look = case.look
+        if look is None or not look.unit or look.edge < self.saturated or look.population > 0.9:
+            return None
+        largest = float(look.x.abs().max())
+        if largest <= 10:
+            return None
+        said = f"{look.edge:.0%} of the codes are at 0 or 1, where no gradient passes; inputs go up to {largest:.3g}"
+        numbers = (
+            Number(name="saturated codes", value=look.edge, limit=self.saturated, about="share with h (1 − h) < .0025"),
+            Number(name="largest input", value=largest, limit=10.0),
+        )
+        return self.find("red", said, *numbers, fix="Divide the inputs so that they are about 1: pixels by 255.")
+
+    def _still(self, case: Case) -> Finding | None:
+        lines = [line for line in case.log or () if line.loss is not None]
+        if len(lines) < 3 or lines[-1].explained_variance is None or lines[-1].explained_variance > self.explained:
+            return None
+        first = [line for line in lines if line.step <= max(FIRST * line.steps, lines[1].step)]
+        start, later = first[0].loss, first[-1].loss
+        change = abs(later - start) / abs(start) if start else 0.0
+        if change >= self.change or lines[-1].step < FIRST * lines[-1].steps:
+            return None
+        said = f"the loss stands still: it changed by {change:.2%} up to step {first[-1].step:,}"
+        number = Number(name="change of the loss", value=change, limit=self.change, about="over the first fifth")
+        return self.find("red", said, number, changes=_faster(case))
+
+    def _nothing(self, case: Case) -> Finding | None:
+        look = case.look
+        if look is None or look.unexplained is None or look.recon is None or look.unexplained < self.unexplained:
+            return None
+        power = float(precise(look.target).var(0).sum())
+        spread = (float(look.recon.var(0).sum()) / power) ** 0.5 if power else 1.0
+        if spread <= 0.45 and not _untouched(look.model.W_dec):
+            return None
+        said = f"reconstructions have nothing to do with the samples: {look.unexplained:.0%} of the variance is left"
+        number = Number(name="unexplained", value=look.unexplained, limit=self.unexplained, null=1.0)
+        return self.find("red", said, number, changes=_faster(case))
+
+
+def _untouched(weights: Tensor | None) -> bool:
+    return weights is not None and not weights.any()
+
+
+def _faster(case: Case) -> list[str]:
+    if case.recipe is None or not case.log:
+        return []
+    return ["train.lr=0.001"] if case.log[0].lr < 1e-3 else []

@@ -1,0 +1,71 @@
+"""D02: a penalty that does nothing."""
+
+from statistics import fmean
+
+from sparsight.core import Finding, Number
+from sparsight.rules._rule import Case, Rule
+from sparsight.spec import register
+
+WANTED = 0.2
+"""The share of the encoder's gradient that the changed weight is to give it."""
+
+
+@register("rule", "penalty-too-weak")
+class PenaltyTooWeak(Rule):
+    """A penalty of the codes has next to no share in the encoder's gradient, ‖g_penalty‖ / Σ ‖g‖, and codes are dense.
+
+    Args:
+        share: of the gradient, mean over the log, below which a penalty does nothing.
+        off: how far the mean activity is from a divergence's target, as a share of that, before it is missed.
+        sparse: the share of the features that may fire in a sample.
+    """
+
+    id, stage, needs = "D02", 2, ("log", "terms")
+    explains = ("target-missed", "dense", "identity", "noise-filters", "frozen-inputs", "unstable", "duplicates")
+    cause = "The error is summed over samples or inputs, the penalty is averaged, or its weight is for other units."
+    fix = (
+        "Give the penalty a weight per sample: error and penalty are sums over inputs or features, means over samples."
+    )
+
+    def __init__(self, *, share: float = 0.03, off: float = 0.5, sparse: float = 0.3) -> None:
+        self.share, self.off, self.sparse = share, off, sparse
+
+    def __call__(self, case: Case) -> Finding | None:
+        lines = list(case.log or ())
+        if not lines or len(lines) < 2:
+            return None
+        for name, term in case.sparsifying.items():
+            shares = [line.terms[name]["share"].get("encoder") for line in lines if name in line.terms]
+            known = [share for share in shares if share is not None]
+            if len(known) < 2 or fmean(known) >= self.share or not self._dense(case, getattr(term, "target", None)):
+                continue
+            share, last = fmean(known), lines[-1]
+            factor = WANTED / max(share, 1e-6)
+            weight = next(line.terms[name]["weight"] for line in reversed(lines) if name in line.terms)
+            said = (
+                f"{name} has {share:.2%} of the gradient of the encoder, and {last.l0:.0f} features fire in a sample, "
+                f"with a mean activity of {last.mean_activity:.3g}: it does nothing"
+            )
+            about = "mean over the log of ‖g_penalty‖ / Σ ‖g‖ on the encoder"
+            number = Number(name="share of the gradient", value=share, limit=self.share, about=about)
+            return self.find("red", said, number, changes=_stronger(case, name, weight * factor))
+        return None
+
+    def _dense(self, case: Case, target: object) -> bool:
+        assert case.log
+        last = case.log[-1]
+        if isinstance(target, float) and target < 1:
+            return abs(last.mean_activity - target) > self.off * target
+        features = (case.recipe or {}).get("n_latents")
+        return features is not None and last.l0 > self.sparse * features
+
+
+def _stronger(case: Case, name: str, weight: float) -> list[str]:
+    """The change that gives a term a weight, where the recipe names it: as a term, or as the architecture's knob."""
+    recipe = case.recipe or {}
+    if name in recipe.get("terms", {}):
+        return [f'terms."{name}".weight={weight:.3g}' if "." in name else f"terms.{name}.weight={weight:.3g}"]
+    if recipe.get("architecture", {}).get(name) is not None:
+        return [f"architecture.{name}={weight:.3g}"]
+    knob = name.rpartition("_")[2]
+    return [f"architecture.{knob}={weight:.3g}"] if knob in recipe.get("architecture", {}) else []
