@@ -115,8 +115,12 @@ def causes(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def _explained(finding: Finding, findings: Iterable[Finding]) -> bool:
-    rules = (_rule(other) for other in findings if other is not finding)
-    return any(rule is not None and finding.rule in rule.explains for rule in rules)
+    """Whether another one may be its cause: none that is amber is that of a red one."""
+    for other in findings:
+        rule = None if other is finding or (finding.severity, other.severity) == ("red", "amber") else _rule(other)
+        if rule is not None and finding.rule in rule.explains:
+            return True
+    return False
 
 
 def _rule(finding: Finding) -> type[Rule] | None:

@@ -8,29 +8,23 @@ from sparsight.spec import register
 
 @register("rule", "filters-collapsed")
 class FiltersCollapsed(Rule):
-    """Half of the filters have a twin: the median over features of the largest |cos| to another is near 1.
+    """Half of the filters have a twin, and hardly anything is rebuilt: the median of max_k |cos(w_j, w_k)| is near 1.
 
     Args:
         alike: that median.
+        unexplained: the share of the variance that is left.
     """
 
     id, stage = "D07", 3
     explains = (
-        "penalty-dominates",
-        "duplicates",
-        "noise-filters",
-        "dead",
-        "dense",
-        "templates",
-        "target-missed",
-        "unstable",
+        "penalty-dominates", "duplicates", "noise-filters", "dead", "dense", "templates", "target-missed", "unstable",
         "penalty-per-activation",
-    )
+    )  # fmt: skip
     cause = "The weight decay is so strong that only the direction which explains most is worth its weights."
     fix = "Take a tenth of the weight decay."
 
-    def __init__(self, *, alike: float = 0.95) -> None:
-        self.alike = alike
+    def __init__(self, *, alike: float = 0.85, unexplained: float = 0.6) -> None:
+        self.alike, self.unexplained = alike, unexplained
 
     def __call__(self, case: Case) -> Finding | None:
         look = case.look
@@ -40,7 +34,7 @@ class FiltersCollapsed(Rule):
             return None
         cosines = {of: float(max_cosine(w).nanmedian()) for of, w in known.items()}
         of = min(cosines, key=lambda each: cosines[each])
-        if cosines[of] <= self.alike:
+        if cosines[of] <= self.alike or (look.unexplained or 1.0) < self.unexplained:
             return None
         numbers = [Number(name=f"largest cosine of a filter to another, {of}", value=cosines[of], limit=self.alike)]
         shape = look.schema.shape

@@ -38,7 +38,7 @@ class HalfADivergence(Rule):
         look, target = case.look, case.target
         assert look is not None and target is not None
         mean = float(look.mean.median())
-        if not look.unit or self.low * target <= mean <= max(self.high, 2 * target):
+        if case.terms is not None or not look.unit or self.low * target <= mean <= max(self.high, 2 * target):
             return None
         where = "collapsed" if mean < target else "was driven up"
         said = f"the mean activity {where} to {mean:.2g}, where {target:g} was asked for"

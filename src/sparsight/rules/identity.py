@@ -19,7 +19,7 @@ class Identity(Rule):
     cause = "There are enough features to copy the input, and nothing that forbids it: no sparsity, no noise."
     fix = "Ask for sparse codes, or hide a part of the input."
 
-    def __init__(self, *, unexplained: float = 0.05, sparse: float = 0.3) -> None:
+    def __init__(self, *, unexplained: float = 0.1, sparse: float = 0.3) -> None:
         self.unexplained, self.sparse = unexplained, sparse
 
     def __call__(self, case: Case) -> Finding | None:

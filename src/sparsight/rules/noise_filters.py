@@ -11,8 +11,8 @@ from sparsight.spec import register
 class NoiseFilters(Rule):
     """Filters are less smooth than the samples they see: median Moran's I of those features that fire.
 
-    Of encoder and decoder the better one counts, as a share of what the samples, less their mean, have. Where samples
-    are no smoother than noise themselves, as whitened ones, filters need not be.
+    Of encoder and decoder the better one counts, and of sigmoid units the encoder, as a share of what the samples, less
+    their mean, have. Where samples are no smoother than noise themselves, as whitened ones, filters need not be.
 
     Args:
         amber: the share of the samples' own below which filters are rough.
@@ -21,7 +21,7 @@ class NoiseFilters(Rule):
     """
 
     id, stage = "D08", 5
-    explains = ("unstable",)
+    explains = ("unstable", "frozen-inputs")
     cause = (
         "Nothing removes the noise that weights start with: no weight decay, no sparsity that works, or too few steps."
     )
@@ -39,7 +39,7 @@ class NoiseFilters(Rule):
             return None
         own = float(moran(precise(look.x) - precise(look.x).mean(0), shape).nanmedian())
         found = {of: float(moran(w, shape).nanmedian()) for of, w in known.items()}
-        of = max(found, key=lambda each: found[each])
+        of = "encoder" if look.unit and "encoder" in found else max(found, key=lambda each: found[each])
         ratio = found[of] / own if own > 0 else 1.0
         if not own >= self.smooth or not ratio < self.amber:
             return None

@@ -5,6 +5,7 @@ from torch import Tensor
 from sparsight.core import Finding, Number
 from sparsight.meters.moments import precise
 from sparsight.rules._rule import Case, Rule
+from sparsight.rules.penalty_dominates import SPREAD, WRONG
 from sparsight.spec import register
 
 FIRST = 0.2
@@ -15,10 +16,9 @@ class NotLearning(Rule):
     """The loss stands still, sigmoid units are saturated, or a model that was trained rebuilds nothing.
 
     Args:
-        change: of the loss over the first fifth of training, as a share, below which it stands still.
+        change: of the loss, as a share, below which it stands still, from a fifth of the training on.
         saturated: the share of sigmoid codes that are within .0025 of 0 or 1, where no gradient passes.
         unexplained: the share of the variance that is left.
-        explained: at which a loss may stand still.
     """
 
     id, stage, needs = "D15", 3, ()
@@ -30,11 +30,8 @@ class NotLearning(Rule):
     cause = "A learning rate that is too low, units that are saturated by inputs of large numbers, or a start at zero."
     fix = "Scale the inputs to about 1, start with small random weights, and raise the learning rate tenfold."
 
-    def __init__(
-        self, *, change: float = 0.01, saturated: float = 0.5, unexplained: float = 0.95, explained: float = 0.5
-    ) -> None:
-        self.change, self.saturated = change, saturated
-        self.unexplained, self.explained = unexplained, explained
+    def __init__(self, *, change: float = 0.02, saturated: float = 0.5, unexplained: float = 0.95) -> None:
+        self.change, self.saturated, self.unexplained = change, saturated, unexplained
 
     def __call__(self, case: Case) -> Finding | None:
         return self._saturated(case) or self._still(case) or self._nothing(case)
@@ -55,15 +52,16 @@ class NotLearning(Rule):
 
     def _still(self, case: Case) -> Finding | None:
         lines = [line for line in case.log or () if line.loss is not None]
-        if len(lines) < 3 or lines[-1].explained_variance is None or lines[-1].explained_variance > self.explained:
+        if len(lines) < 3 or lines[-1].step < FIRST * lines[-1].steps:
             return None
-        first = [line for line in lines if line.step <= max(FIRST * line.steps, lines[1].step)]
-        start, later = first[0].loss, first[-1].loss
-        change = abs(later - start) / abs(start) if start else 0.0
-        if change >= self.change or lines[-1].step < FIRST * lines[-1].steps:
+        start, last = lines[0].loss, lines[-1]
+        change = max(abs(line.loss - start) for line in lines[1:]) / abs(start) if start else 0.0
+        if change >= self.change:
             return None
-        said = f"the loss stands still: it changed by {change:.2%} up to step {first[-1].step:,}"
-        number = Number(name="change of the loss", value=change, limit=self.change, about="over the first fifth")
+        said = f"the loss stands still: up to step {last.step:,} it changed by {change:.2%}"
+        number = Number(
+            name="change of the loss", value=change, limit=self.change, about="since the first that was logged"
+        )
         return self.find("red", said, number, changes=_faster(case))
 
     def _nothing(self, case: Case) -> Finding | None:
@@ -72,7 +70,7 @@ class NotLearning(Rule):
             return None
         power = float(precise(look.target).var(0).sum())
         spread = (float(look.recon.var(0).sum()) / power) ** 0.5 if power else 1.0
-        if spread <= 0.45 and not _untouched(look.model.W_dec):
+        if spread <= SPREAD and look.unexplained < WRONG and not _untouched(look.model.W_dec):
             return None
         said = f"reconstructions have nothing to do with the samples: {look.unexplained:.0%} of the variance is left"
         number = Number(name="unexplained", value=look.unexplained, limit=self.unexplained, null=1.0)

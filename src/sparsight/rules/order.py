@@ -24,7 +24,10 @@ class Order(Rule):
     """
 
     id, stage, needs = "D23", 1, ("look", "ordered")
-    explains = ("overfit", "dead", "dense", "noise-filters", "unstable", "target-missed")
+    explains = (
+        "overfit", "dead", "dense", "noise-filters", "unstable", "target-missed", "penalty-per-activation",
+        "penalty-dominates", "duplicates", "frozen-inputs", "filters-collapsed", "not-learning",
+    )  # fmt: skip
     cause = "Samples lie in an order, such as by class, and training took them as they lie."
     fix = "Shuffle the samples in every epoch."
 

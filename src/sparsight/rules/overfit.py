@@ -20,7 +20,7 @@ class Overfit(Rule):
     cause = "There are too few samples for so many weights."
     fix = "More samples, fewer features, noise on the inputs, weight decay, or an early stop."
 
-    def __init__(self, *, amber: float = 1.4, red: float = 2.0, least: float = 0.01) -> None:
+    def __init__(self, *, amber: float = 1.6, red: float = 2.2, least: float = 0.01) -> None:
         self.amber, self.red, self.least = amber, red, least
 
     def __call__(self, case: Case) -> Finding | None:

@@ -8,6 +8,10 @@ from sparsight.rules._rule import Case, Rule
 from sparsight.spec import register
 
 PAIRS = 512
+SPREAD = 0.3
+"""The deviation of reconstructions, as a share of that of targets, below which they are one."""
+WRONG = 1.05
+"""The unexplained share beyond which an answer is no constant that fits, but a wrong one."""
 
 
 @register("rule", "penalty-dominates")
@@ -36,14 +40,14 @@ class PenaltyDominates(Rule):
     cause = "The sparsity penalty or the weight decay is so strong that a constant answer is cheapest."
     fix = "Take a tenth of the strongest penalty, or raise it from 0 during training."
 
-    def __init__(self, *, unexplained: float = 0.85, nothing: float = 0.95, spread: float = 0.45) -> None:
+    def __init__(self, *, unexplained: float = 0.9, nothing: float = 0.95, spread: float = SPREAD) -> None:
         self.unexplained, self.nothing, self.spread = unexplained, nothing, spread
 
     def __call__(self, case: Case) -> Finding | None:
         look = case.look
         assert look is not None
         left = look.unexplained
-        if left is None or look.recon is None or left < self.unexplained:
+        if left is None or look.recon is None or not self.unexplained <= left < WRONG:
             return None
         power = float(precise(look.target).var(0).sum())
         spread = (float(look.recon.var(0).sum()) / power) ** 0.5 if power else 1.0

@@ -27,7 +27,7 @@ class PenaltyPerActivation(Rule):
     cause = "The mean over samples is taken after the divergence, or over features in its place."
     fix = "Take the mean activity of each feature over samples first, then its divergence, then the sum over features."
 
-    def __init__(self, *, spread: float = 0.6, low: float = 0.35) -> None:
+    def __init__(self, *, spread: float = 0.6, low: float = 0.4) -> None:
         self.spread, self.low = spread, low
 
     def __call__(self, case: Case) -> Finding | None:
@@ -40,9 +40,8 @@ class PenaltyPerActivation(Rule):
         if look is None or not look.unit or not len(look.live) or case.recipe is not None:
             return None
         mean = float(look.mean.median())
-        held = mean < self.low if case.target is None else abs(mean - case.target) < 0.3 * case.target
         ratio = float((look.deviation / look.mean.clamp(min=1e-12)).median())
-        if not held or ratio >= self.spread:
+        if mean > self.low or ratio >= self.spread:
             return None
         said = (
             f"each feature has nearly the same code in every sample, {mean:.2g}: half of them vary by less than "

@@ -27,7 +27,7 @@ class PenaltyTooWeak(Rule):
         "Give the penalty a weight per sample: error and penalty are sums over inputs or features, means over samples."
     )
 
-    def __init__(self, *, share: float = 0.03, off: float = 0.5, sparse: float = 0.3) -> None:
+    def __init__(self, *, share: float = 0.1, off: float = 0.5, sparse: float = 0.3) -> None:
         self.share, self.off, self.sparse = share, off, sparse
 
     def __call__(self, case: Case) -> Finding | None:

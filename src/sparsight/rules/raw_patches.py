@@ -10,11 +10,11 @@ from sparsight.spec import register
 
 @register("rule", "raw-patches")
 class RawPatches(Rule):
-    """Most of the variance of pictures is their brightness, and filters have learned that: (Σ w)² / (D Σ w²).
+    """Nearly all of the variance of pictures is their brightness: one principal component, with (Σ v)² / (D Σ v²) near 1.
 
     Args:
         first: the share of the variance in the first principal component.
-        flat: the share of a filter's energy that is its mean, median over live features; of encoder or decoder.
+        flat: the share of its energy that is its mean.
     """
 
     id, stage = "D18", 1
@@ -29,36 +29,36 @@ class RawPatches(Rule):
         "display",
         "templates",
         "l1-gaming",
+        "dead",
+        "penalty-too-weak",
     )
     cause = "The mean of each patch was not taken out, nor were patches whitened, so brightness is all there is to win."
     fix = "Take out the mean of each patch, and whiten."
 
-    def __init__(self, *, first: float = 0.5, flat: float = 0.3) -> None:
+    def __init__(self, *, first: float = 0.6, flat: float = 0.8) -> None:
         self.first, self.flat = first, flat
 
     def __call__(self, case: Case) -> Finding | None:
         look = case.look
         assert look is not None
-        known = {of: w for of, w in look.pictured.items() if len(w)}
-        if not known:
+        if look.schema.shape is None or look.n < 2:
             return None
         x = precise(look.x)
         x = x - x.mean(0)
         power = float(x.square().sum())
-        first = float(torch.linalg.eigvalsh(x.T @ x)[-1]) / power if power else 0.0
-        flat = {
-            of: float((w.sum(1).square() / (w.shape[1] * w.square().sum(1)).clamp(min=1e-300)).median())
-            for of, w in known.items()
-        }
-        of = max(flat, key=lambda each: flat[each])
-        if first < self.first or flat[of] < self.flat:
+        values, vectors = torch.linalg.eigh(x.T @ x)
+        first = float(values[-1]) / power if power else 0.0
+        flat = float(vectors[:, -1].sum().square()) / x.shape[1]
+        if first < self.first or flat < self.flat:
             return None
-        said = (
-            f"{first:.0%} of the variance of the pictures is one direction, their brightness, and {flat[of]:.0%} of "
-            f"the energy of {of} filters is their mean"
-        )
-        numbers = (
-            Number(name="variance in one direction", value=first, limit=self.first, null=1 / x.shape[1]),
-            Number(name="energy of filters that is their mean", value=flat[of], limit=self.flat, null=1 / x.shape[1]),
-        )
+        said = f"{first:.0%} of the variance of the pictures is their brightness: a model has little else to win"
+        null = 1 / x.shape[1]
+        numbers = [
+            Number(name="variance in one direction", value=first, limit=self.first, null=null),
+            Number(name="energy of that direction that is its mean", value=flat, limit=self.flat, null=null),
+        ]
+        for of, w in look.pictured.items():
+            if len(w):
+                mean = (w.sum(1).square() / (w.shape[1] * w.square().sum(1)).clamp(min=1e-300)).median()
+                numbers.append(Number(name=f"energy of filters that is their mean, {of}", value=float(mean), null=null))
         return self.find("red", said, *numbers)

@@ -11,10 +11,13 @@ from sparsight.spec import register
 
 @register("rule", "templates")
 class Templates(Rule):
-    """Decoder rows are single training samples: their largest cosine to one, with and without the mean.
+    """Decoder rows are single training samples: c₁ > .95 and 1 − c₂ > 3 (1 − c₁), of the two largest cosines to any.
+
+    Where many samples are like a row, as those that are made of one direction alone, it is no copy of any.
 
     Args:
         cosine: from which a row is a sample.
+        alone: how many times farther the next sample must be.
         amber: the share of the live features.
         red: likewise.
     """
@@ -24,20 +27,19 @@ class Templates(Rule):
     cause = "There are about as many features as samples, or so few per sample that each must hold a whole one."
     fix = "More samples, fewer features, or more features per sample."
 
-    def __init__(self, *, cosine: float = 0.95, amber: float = 0.2, red: float = 0.5) -> None:
-        self.cosine, self.amber, self.red = cosine, amber, red
+    def __init__(self, *, cosine: float = 0.95, alone: float = 3.0, amber: float = 0.2, red: float = 0.5) -> None:
+        self.cosine, self.alone, self.amber, self.red = cosine, alone, amber, red
 
     def __call__(self, case: Case) -> Finding | None:
         seen = case.seen
         assert seen is not None
         rows = seen.filters.get("decoder", seen.filters.get("encoder"))
-        if rows is None or rows.shape[1] != seen.x.shape[1] or not len(rows):
+        if rows is None or rows.shape[1] != seen.x.shape[1] or not len(rows) or seen.n < 2:
             return None
         x = precise(seen.x)
-        best = torch.maximum(_closest(rows, x), _closest(rows, x - x.mean(0)))
-        samples = best > self.cosine
+        samples = self._copies(rows, x) | self._copies(rows, x - x.mean(0))
         share = float(samples.double().mean())
-        if share < self.amber or _one_direction(x, self.cosine):
+        if share < self.amber:
             return None
         said = f"{share:.0%} of the features are copies of single training samples (cosine above {self.cosine:g})"
         number = Number(
@@ -50,14 +52,7 @@ class Templates(Rule):
             "red" if share >= self.red else "amber", said, number, changes=changes, features=seen.measured[samples]
         )
 
-
-def _closest(rows: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    unit = functional.normalize(x, dim=1)
-    return (functional.normalize(rows, dim=1) @ unit.T).amax(1)
-
-
-def _one_direction(x: torch.Tensor, cosine: float) -> bool:
-    """Whether samples are so like each other that any mixture of them is like some: the median nearest neighbour."""
-    unit = functional.normalize(x[:1000], dim=1)
-    alike = (unit @ unit.T).fill_diagonal_(-1)
-    return float(alike.amax(1).median()) > cosine
+    def _copies(self, rows: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        unit = functional.normalize(rows, dim=1)
+        best = torch.cat([block @ functional.normalize(x, dim=1).T for block in unit.split(256)]).topk(2, dim=1).values
+        return (best[:, 0] > self.cosine) & (1 - best[:, 1] > self.alone * (1 - best[:, 0]))
