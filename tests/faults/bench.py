@@ -1,4 +1,4 @@
-"""Models with one fault planted, and healthy ones. Every second one of a rule is for calibration, the others for tests."""
+"""Models with one fault planted, and healthy ones. Of each rule every second one is for calibration, others to test."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -146,6 +146,8 @@ def some_nan(weights: dict[str, Tensor]) -> None:
 KL = {"beta": 3.0, "decay": 3e-3, "target": 0.1}
 TOPK = {"act": "relu", "k": 6, "start": "tied", "tied": True, "lr": 2e-3, "epochs": 25}
 SIGMOID = {"name": "sigmoid_kl"}
+BLOCKS = {**TOPK, "k": 12, "epochs": 4, "batch": 10, "decay": 1e-3}
+INK = {**KL, "out": "sigmoid", "lr": 3e-3, "epochs": 30}
 EACH = {"terms": {"kl_per_activation": {"target": 0.1, "weight": 3.0}}}
 
 
@@ -199,8 +201,8 @@ def faults() -> list[Entry]:
 
         net("noise-filters", "digits", "no decay", told=told, **{**KL, "decay": 0.0}),
         net("noise-filters", "clothes", "no decay", told=told, **{**KL, "decay": 0.0}),
-        net("noise-filters", "digits", "few steps", act="relu", k=10, epochs=6),
-        net("noise-filters", "clothes", "few steps", act="relu", k=10, epochs=6),
+        net("noise-filters", "digits", "no decay, 100 units", **{**KL, "decay": 0.0}, n=100, lr=2e-3),
+        net("noise-filters", "clothes", "no decay, 100 units", **{**KL, "decay": 0.0}, n=100, lr=2e-3),
 
         net("frozen-inputs", "digits", "TopK without decay", **{**TOPK, "start": "xavier", "k": 20}, bias=0.1),
         net("frozen-inputs", "clothes", "TopK without decay", **{**TOPK, "start": "xavier", "k": 20}, bias=0.1),
@@ -228,13 +230,12 @@ def faults() -> list[Entry]:
         net("target-missed", "patches", "asked for .01", told={"target": 0.01}, **{**KL, "target": 0.05}),
         net("target-missed", "digits", "asked for .02", told={"target": 0.02}, **{**KL, "target": 0.06}),
 
-        net("small-batch", "digits", "batches of 20", told={"target": 0.1, "batch_size": 20}, batch=20, **KL, epochs=8),
-        net("small-batch", "clothes", "batches of 16", told={"target": 0.1, "batch_size": 16}, batch=16, **KL, epochs=8),
+        net("small-batch", "digits", "batches of 20", told={"target": 0.1, "batch_size": 20}, batch=20, **{**INK, "epochs": 8}),
+        net("small-batch", "clothes", "batches of 16", told={"target": 0.1, "batch_size": 16}, batch=16, **{**INK, "epochs": 8}),
 
         net("identity", "vectors", "ReLU, twice as many features", act="relu", n=128, lr=3e-3, epochs=30),
         net("identity", "activations", "linear codes", act="linear", n=96, lr=3e-3, epochs=20),
-        run("identity", "digits", "sigmoid units without KL", n_latents=256, preprocess=[], output="identity",
-            architecture={**SIGMOID, "kl": 0.0, "decay": 1e-4}, train={"lr": 2e-3, "epochs": 30.0}),
+        run("identity", "digits", "ReLU without L1", n_latents=256, architecture={"name": "relu_l1", "l1": 0.0}),
         net("identity", "patches", "linear codes", act="linear", n=128, lr=3e-3, epochs=20),
 
         net("not-learning", "digits", "pixels up to 255", change=by_255, **KL),
@@ -273,17 +274,17 @@ def faults() -> list[Entry]:
         net("noise-in-use", "digits", "noise left on", wobble=0.3, noise=0.3, **KL),
         net("noise-in-use", "vectors", "noise left on", wobble=0.1, noise=0.1, **TOPK),
 
-        net("noise-strength", "digits", "std .01", told={"noise": 0.01}, noise=0.01, **KL),
-        net("noise-strength", "clothes", "std 2", told={"noise": 2.0}, noise=2.0, **KL),
+        net("noise-strength", "digits", "std .01", told={"noise": 0.01}, noise=0.01, **INK),
+        net("noise-strength", "clothes", "std 2", told={"noise": 2.0}, noise=2.0, **INK),
         run("noise-strength", "vectors", "std .01 of ours", architecture={"name": "topk", "k": 4}, n_latents=96,
             corruption={"name": "gaussian", "std": 0.01}),
         run("noise-strength", "patches", "std 3 of ours", architecture={"name": "topk", "k": 6},
             corruption={"name": "gaussian", "std": 3.0}),
 
-        net("order", "digits", "class by class", order=True, shuffle=False, **KL, epochs=4, batch=10, lr=3e-3),
-        net("order", "clothes", "class by class", order=True, shuffle=False, **KL, epochs=4, batch=10, lr=3e-3),
-        net("order", "digits", "class by class, TopK", order=True, shuffle=False, **{**TOPK, "k": 12, "epochs": 4}, decay=1e-3, batch=10),
-        net("order", "clothes", "class by class, TopK", order=True, shuffle=False, **{**TOPK, "k": 12, "epochs": 4}, decay=1e-3, batch=10),
+        net("order", "digits", "class by class", order=True, shuffle=False, **BLOCKS),
+        net("order", "clothes", "class by class", order=True, shuffle=False, **BLOCKS),
+        net("order", "activations", "class by class", order=True, shuffle=False, **BLOCKS),
+        net("order", "clothes", "class by class, k of 6", order=True, shuffle=False, **{**BLOCKS, "k": 6}),
 
         net("overfit", "digits", "300 samples", few=150, held_out=True, n=128, epochs=200, act="relu", k=20, decay=1e-3),
         net("overfit", "clothes", "200 samples", few=150, held_out=True, n=128, epochs=200, act="relu", k=20, decay=1e-3),
@@ -292,8 +293,8 @@ def faults() -> list[Entry]:
         run("overfit", "activations", "150 samples of ours", few=150, n_latents=128, architecture={"name": "topk", "k": 8},
             train={"epochs": 150.0, "batch_size": 50}),
 
-        net("display", "digits", "one giant", crafted=one_giant, **{**TOPK, "k": 10}, decay=3e-3),
-        net("display", "clothes", "one giant", crafted=one_giant, **{**TOPK, "k": 10}, decay=3e-3),
+        net("display", "digits", "one giant", crafted=one_giant, **{**TOPK, "k": 12, "lr": 1e-3}, decay=1e-3),
+        net("display", "clothes", "one giant", crafted=one_giant, **{**TOPK, "k": 12, "lr": 1e-3}, decay=1e-3),
 
         net("templates", "digits", "100 samples, one feature each", few=100, n=100, act="relu", k=1, start="data",
             lr=1e-3, epochs=100, batch=20),
@@ -331,13 +332,13 @@ def healthy() -> list[Entry]:
     unmixed = {"n_latents": 96}
     ours = {"train": {"epochs": 25.0}}
     return halves([
-        net(None, "digits", "UFLDL", told={"target": 0.1, "batch_size": 100}, out="sigmoid", **KL, epochs=20),
-        net(None, "clothes", "UFLDL", told={"target": 0.1, "batch_size": 100}, out="sigmoid", **KL, epochs=20),
+        net(None, "digits", "UFLDL", told={"target": 0.1, "batch_size": 100}, **INK),
+        net(None, "clothes", "UFLDL", told={"target": 0.1, "batch_size": 100}, **INK),
         net(None, "vectors", "TopK by hand", **{**TOPK, "k": 4, "n": 96}),
         net(None, "patches", "TopK by hand", **TOPK),
-        net(None, "activations", "TopK by hand", **{**TOPK, "k": 8, "n": 32, "lr": 1e-3}),
+        net(None, "vectors", "ReLU and L1 by hand", act="relu", n=96, l1=0.3, lr=5e-3, epochs=25),
         run(None, "digits", "UFLDL of ours", preprocess=[], architecture=SIGMOID, **ours),
-        run(None, "digits", "contractive", preprocess=[], architecture={"name": "contractive"}, **ours),
+        run(None, "digits", "contractive", preprocess=[], architecture={"name": "contractive"}, train={"epochs": 80.0}),
         run(None, "digits", "topk", architecture={"name": "topk", "k": 12}, **ours),
         run(None, "clothes", "topk", architecture={"name": "topk", "k": 10}, **ours),
         run(None, "patches", "topk", architecture={"name": "topk", "k": 8}, **ours),

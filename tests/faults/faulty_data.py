@@ -26,7 +26,7 @@ def digits() -> Data:
 
 
 def clothes(n: int = 4000, side: int = 20) -> Data:
-    """Shirts, trousers, bags and shoes by the rule, with folds and shading, [0, 1], on black; labels are their kinds."""
+    """Shirts, trousers, bags and shoes with folds and shading, [0, 1], on black; labels are their kinds."""
     dice = torch.Generator().manual_seed(3)
     y, x = torch.meshgrid(torch.linspace(-1, 1, side), torch.linspace(-1, 1, side), indexing="ij")
     u = torch.rand(n, 8, generator=dice)[:, :, None, None]
@@ -85,7 +85,7 @@ def activations() -> Data:
         net = MLPClassifier(64, max_iter=6, random_state=0).fit(train.numpy(), labels.numpy())
     weights, biases = (torch.from_numpy(array[0]).float() for array in (net.coefs_, net.intercepts_))
     hidden, held = ((part @ weights + biases).relu() for part in (train, test))
-    return Data(hidden, held)
+    return Data(hidden, held, labels=labels)
 
 
 @cache

@@ -1,7 +1,9 @@
 """D20: copies."""
 
+import torch
+from torch.nn import functional
+
 from sparsight.core import Finding, Number
-from sparsight.meters.shape import max_cosine
 from sparsight.rules._rule import Case, Rule
 from sparsight.spec import register
 
@@ -27,7 +29,7 @@ class Duplicates(Rule):
     def __call__(self, case: Case) -> Finding | None:
         look = case.look
         assert look is not None
-        known = {of: max_cosine(w) for of, w in look.filters.items() if len(w) > 1}
+        known = {of: _nearest(w) for of, w in look.filters.items() if len(w) > 1}
         if not known:
             return None
         copies = {of: cosines > self.cosine for of, cosines in known.items()}
@@ -42,3 +44,9 @@ class Duplicates(Rule):
         )
         features = look.measured[both.cpu()]
         return self.find("red" if share >= self.red else "amber", said, number, changes=changes, features=features)
+
+
+def _nearest(filters: torch.Tensor) -> torch.Tensor:
+    """max_{k≠j} cos(w_j, w_k), [m]: with its sign, since of two opposite filters each has its own samples."""
+    unit = functional.normalize(filters, dim=1)
+    return (unit @ unit.T).fill_diagonal_(-1).amax(1)

@@ -19,13 +19,13 @@ class Identity(Rule):
     cause = "There are enough features to copy the input, and nothing that forbids it: no sparsity, no noise."
     fix = "Ask for sparse codes, or hide a part of the input."
 
-    def __init__(self, *, unexplained: float = 0.1, sparse: float = 0.3) -> None:
+    def __init__(self, *, unexplained: float = 0.1, sparse: float = 0.6) -> None:
         self.unexplained, self.sparse = unexplained, sparse
 
     def __call__(self, case: Case) -> Finding | None:
         look = case.look
         assert look is not None
-        left, dense = look.unexplained, look.population < self.sparse or look.l0 > 0.4 * look.n_latents
+        left, dense = look.unexplained, look.population < self.sparse
         if left is None or left >= self.unexplained or not dense:
             return None
         said = (

@@ -27,7 +27,7 @@ class NoiseFilters(Rule):
     )
     fix = "Add weight decay, see that the sparsity penalty has a share of the gradient, and train longer."
 
-    def __init__(self, *, amber: float = 0.55, red: float = 0.4, smooth: float = 0.5) -> None:
+    def __init__(self, *, amber: float = 0.55, red: float = 0.5, smooth: float = 0.5) -> None:
         self.amber, self.red, self.smooth = amber, red, smooth
 
     def __call__(self, case: Case) -> Finding | None:

@@ -1,5 +1,7 @@
 """D15: training that goes nowhere."""
 
+from statistics import fmean
+
 from torch import Tensor
 
 from sparsight.core import Finding, Number
@@ -17,6 +19,7 @@ class NotLearning(Rule):
 
     Args:
         change: of the loss, as a share, below which it stands still, from a fifth of the training on.
+        way: the sum of all rates, over 1 / √D, below which Adam cannot have moved a weight far.
         saturated: the share of sigmoid codes that are within .0025 of 0 or 1, where no gradient passes.
         unexplained: the share of the variance that is left.
     """
@@ -30,11 +33,13 @@ class NotLearning(Rule):
     cause = "A learning rate that is too low, units that are saturated by inputs of large numbers, or a start at zero."
     fix = "Scale the inputs to about 1, start with small random weights, and raise the learning rate tenfold."
 
-    def __init__(self, *, change: float = 0.02, saturated: float = 0.5, unexplained: float = 0.95) -> None:
-        self.change, self.saturated, self.unexplained = change, saturated, unexplained
+    def __init__(
+        self, *, change: float = 0.02, way: float = 0.05, saturated: float = 0.5, unexplained: float = 0.95
+    ) -> None:
+        self.change, self.way, self.saturated, self.unexplained = change, way, saturated, unexplained
 
     def __call__(self, case: Case) -> Finding | None:
-        return self._saturated(case) or self._still(case) or self._nothing(case)
+        return self._saturated(case) or self._slow(case) or self._still(case) or self._nothing(case)
 
     def _saturated(self, case: Case) -> Finding | None:
         look = case.look
@@ -50,17 +55,30 @@ class NotLearning(Rule):
         )
         return self.find("red", said, *numbers, fix="Divide the inputs so that they are about 1: pixels by 255.")
 
+    def _slow(self, case: Case) -> Finding | None:
+        """Adam moves a weight by no more than about the rate in a step, and a row of length 1 has weights of 1 / √D."""
+        if not case.log or case.recipe is None or case.look is None or case.recipe["train"]["optimizer"] != "adam":
+            return None
+        steps, rate = case.log[-1].step, max(line.lr for line in case.log)
+        way = rate * steps * case.look.x.shape[1] ** 0.5
+        if way >= self.way:
+            return None
+        said = f"at a rate of {rate:.2g} no weight can have moved by more than {rate * steps:.2g} in {steps:,} steps"
+        number = Number(name="way of a weight", value=way, limit=self.way, about="rate · steps · √D")
+        return self.find("red", said, number, changes=["train.lr=0.001"])
+
     def _still(self, case: Case) -> Finding | None:
         lines = [line for line in case.log or () if line.loss is not None]
         if len(lines) < 3 or lines[-1].step < FIRST * lines[-1].steps:
             return None
-        start, last = lines[0].loss, lines[-1]
-        change = max(abs(line.loss - start) for line in lines[1:]) / abs(start) if start else 0.0
+        third, last = max(1, len(lines) // 3), lines[-1]
+        start, later = (fmean(line.loss for line in part) for part in (lines[:third], lines[-third:]))
+        change = abs(later - start) / abs(start) if start else 0.0
         if change >= self.change:
             return None
         said = f"the loss stands still: up to step {last.step:,} it changed by {change:.2%}"
         number = Number(
-            name="change of the loss", value=change, limit=self.change, about="since the first that was logged"
+            name="change of the loss", value=change, limit=self.change, about="from the first to the last third"
         )
         return self.find("red", said, number, changes=_faster(case))
 

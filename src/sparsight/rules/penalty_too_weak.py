@@ -12,10 +12,14 @@ WANTED = 0.2
 
 @register("rule", "penalty-too-weak")
 class PenaltyTooWeak(Rule):
-    """A penalty of the codes has next to no share in the encoder's gradient, ‖g_penalty‖ / Σ ‖g‖, and codes are dense.
+    """A penalty of the codes has next to no share in gradient or loss, and codes are dense, or miss its target.
+
+    The share of the encoder's gradient is ‖g_penalty‖ / Σ ‖g‖, mean over the log. Where training has settled, all
+    gradients are small and alike, so that of the loss counts too.
 
     Args:
-        share: of the gradient, mean over the log, below which a penalty does nothing.
+        share: of the gradient below which a penalty does nothing.
+        loss: the share of the last loss below which it does nothing.
         off: how far the mean activity is from a divergence's target, as a share of that, before it is missed.
         sparse: the share of the features that may fire in a sample.
     """
@@ -27,8 +31,8 @@ class PenaltyTooWeak(Rule):
         "Give the penalty a weight per sample: error and penalty are sums over inputs or features, means over samples."
     )
 
-    def __init__(self, *, share: float = 0.1, off: float = 0.5, sparse: float = 0.3) -> None:
-        self.share, self.off, self.sparse = share, off, sparse
+    def __init__(self, *, share: float = 0.1, loss: float = 0.01, off: float = 0.5, sparse: float = 0.3) -> None:
+        self.share, self.loss, self.off, self.sparse = share, loss, off, sparse
 
     def __call__(self, case: Case) -> Finding | None:
         lines = list(case.log or ())
@@ -37,18 +41,25 @@ class PenaltyTooWeak(Rule):
         for name, term in case.sparsifying.items():
             shares = [line.terms[name]["share"].get("encoder") for line in lines if name in line.terms]
             known = [share for share in shares if share is not None]
-            if len(known) < 2 or fmean(known) >= self.share or not self._dense(case, getattr(term, "target", None)):
+            if len(known) < 2 or not self._dense(case, getattr(term, "target", None)):
                 continue
             share, last = fmean(known), lines[-1]
-            factor = WANTED / max(share, 1e-6)
-            weight = next(line.terms[name]["weight"] for line in reversed(lines) if name in line.terms)
+            own = last.terms[name]
+            of_loss = own["loss"] / last.loss if last.loss else 1.0
+            if share >= self.share and of_loss >= self.loss:
+                continue
             said = (
-                f"{name} has {share:.2%} of the gradient of the encoder, and {last.l0:.0f} features fire in a sample, "
-                f"with a mean activity of {last.mean_activity:.3g}: it does nothing"
+                f"{name} has {share:.2%} of the gradient of the encoder and {of_loss:.2%} of the loss, and {last.l0:.0f} "
+                f"features fire in a sample, with a mean activity of {last.mean_activity:.3g}: it does nothing"
             )
-            about = "mean over the log of ‖g_penalty‖ / Σ ‖g‖ on the encoder"
-            number = Number(name="share of the gradient", value=share, limit=self.share, about=about)
-            return self.find("red", said, number, changes=_stronger(case, name, weight * factor))
+            numbers = (
+                Number(
+                    name="share of the gradient", value=share, limit=self.share, about="‖g‖ / Σ ‖g‖, mean over the log"
+                ),
+                Number(name="share of the loss", value=of_loss, limit=self.loss, about="at the end"),
+            )
+            factor = WANTED / max(min(share, of_loss), 1e-6)
+            return self.find("red", said, *numbers, changes=_stronger(case, name, own["weight"] * factor))
         return None
 
     def _dense(self, case: Case, target: object) -> bool:

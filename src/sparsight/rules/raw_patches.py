@@ -10,7 +10,7 @@ from sparsight.spec import register
 
 @register("rule", "raw-patches")
 class RawPatches(Rule):
-    """Nearly all of the variance of pictures is their brightness: one principal component, with (Σ v)² / (D Σ v²) near 1.
+    """The variance of pictures is their brightness: one principal component v, with (Σ v)² / (D Σ v²) near 1.
 
     Args:
         first: the share of the variance in the first principal component.

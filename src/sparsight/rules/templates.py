@@ -11,13 +11,13 @@ from sparsight.spec import register
 
 @register("rule", "templates")
 class Templates(Rule):
-    """Decoder rows are single training samples: c₁ > .95 and 1 − c₂ > 3 (1 − c₁), of the two largest cosines to any.
+    """Decoder rows are single training samples: c₁ > .95 and c₂ < .9, of the two largest cosines to any.
 
     Where many samples are like a row, as those that are made of one direction alone, it is no copy of any.
 
     Args:
         cosine: from which a row is a sample.
-        alone: how many times farther the next sample must be.
+        alone: below which the next sample must be.
         amber: the share of the live features.
         red: likewise.
     """
@@ -27,7 +27,7 @@ class Templates(Rule):
     cause = "There are about as many features as samples, or so few per sample that each must hold a whole one."
     fix = "More samples, fewer features, or more features per sample."
 
-    def __init__(self, *, cosine: float = 0.95, alone: float = 3.0, amber: float = 0.2, red: float = 0.5) -> None:
+    def __init__(self, *, cosine: float = 0.95, alone: float = 0.9, amber: float = 0.2, red: float = 0.5) -> None:
         self.cosine, self.alone, self.amber, self.red = cosine, alone, amber, red
 
     def __call__(self, case: Case) -> Finding | None:
@@ -55,4 +55,4 @@ class Templates(Rule):
     def _copies(self, rows: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         unit = functional.normalize(rows, dim=1)
         best = torch.cat([block @ functional.normalize(x, dim=1).T for block in unit.split(256)]).topk(2, dim=1).values
-        return (best[:, 0] > self.cosine) & (1 - best[:, 1] > self.alone * (1 - best[:, 0]))
+        return (best[:, 0] > self.cosine) & (best[:, 1] < self.alone)
