@@ -186,12 +186,12 @@ def faults() -> list[Entry]:
         net("half-a-divergence", "digits", "first half", told=told, halves="first", **KL),
         net("half-a-divergence", "clothes", "first half", told=told, halves="first", **KL),
         net("half-a-divergence", "digits", "second half", told=told, halves="second", **KL),
-        net("half-a-divergence", "patches", "second half", told=told, halves="second", **KL),
+        net("half-a-divergence", "clothes", "second half", told=told, halves="second", **KL),
 
         net("penalty-dominates", "digits", "KL of 1,000", told=told, **{**KL, "beta": 1000.0}, penalty="mean"),
         run("penalty-dominates", "vectors", "L1 of 100", architecture={"name": "relu_l1", "l1": 100.0}),
         run("penalty-dominates", "activations", "L1 of 100", architecture={"name": "relu_l1", "l1": 100.0}),
-        run("penalty-dominates", "clothes", "decay of 30", preprocess=[], architecture={**SIGMOID, "decay": 30.0}),
+        run("filters-collapsed", "clothes", "decay of 30", preprocess=[], architecture={**SIGMOID, "decay": 30.0}),
         net("penalty-dominates", "patches", "L1 of 30", act="relu", l1=30.0),
 
         net("filters-collapsed", "digits", "decay of .3", **{**KL, "decay": 0.3}),
@@ -205,7 +205,7 @@ def faults() -> list[Entry]:
         net("noise-filters", "clothes", "no decay, 100 units", **{**KL, "decay": 0.0}, n=100, lr=2e-3),
 
         net("frozen-inputs", "digits", "TopK without decay", **{**TOPK, "start": "xavier", "k": 20}, bias=0.1),
-        net("frozen-inputs", "clothes", "TopK without decay", **{**TOPK, "start": "xavier", "k": 20}, bias=0.1),
+        net("frozen-inputs", "clothes", "TopK without decay", **{**TOPK, "start": "xavier", "k": 24, "n": 48}, bias=0.1),
         run("frozen-inputs", "digits", "random rows with Adam", architecture={"name": "relu_l1", "l1": 2.0},
             initialisation={"name": "random", "norm": 0.5}, train={"lr": 2e-3}),
         run("frozen-inputs", "clothes", "random rows with Adam", architecture={"name": "relu_l1", "l1": 2.0},
@@ -286,15 +286,17 @@ def faults() -> list[Entry]:
         net("order", "activations", "class by class", order=True, shuffle=False, **BLOCKS),
         net("order", "clothes", "class by class, k of 6", order=True, shuffle=False, **{**BLOCKS, "k": 6}),
 
-        net("overfit", "digits", "300 samples", few=150, held_out=True, n=128, epochs=200, act="relu", k=20, decay=1e-3),
-        net("overfit", "clothes", "200 samples", few=150, held_out=True, n=128, epochs=200, act="relu", k=20, decay=1e-3),
+        run("overfit", "digits", "150 samples of ours", few=150, n_latents=128, architecture={"name": "topk", "k": 16},
+            train={"epochs": 200.0, "batch_size": 30}),
+        run("overfit", "clothes", "150 samples of ours", few=150, n_latents=128, architecture={"name": "topk", "k": 16},
+            train={"epochs": 200.0, "batch_size": 30}),
         run("overfit", "vectors", "200 samples of ours", few=200, n_latents=256, architecture={"name": "topk", "k": 4},
             train={"epochs": 150.0, "batch_size": 50}),
         run("overfit", "activations", "150 samples of ours", few=150, n_latents=128, architecture={"name": "topk", "k": 8},
             train={"epochs": 150.0, "batch_size": 50}),
 
-        net("display", "digits", "one giant", crafted=one_giant, **{**TOPK, "k": 12, "lr": 1e-3}, decay=1e-3),
-        net("display", "clothes", "one giant", crafted=one_giant, **{**TOPK, "k": 12, "lr": 1e-3}, decay=1e-3),
+        net("display", "digits", "one giant", crafted=one_giant, **INK),
+        net("display", "clothes", "one giant", crafted=one_giant, **INK),
 
         net("templates", "digits", "100 samples, one feature each", few=100, n=100, act="relu", k=1, start="data",
             lr=1e-3, epochs=100, batch=20),

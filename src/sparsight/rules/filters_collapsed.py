@@ -17,7 +17,7 @@ class FiltersCollapsed(Rule):
 
     id, stage = "D07", 3
     explains = (
-        "penalty-dominates", "duplicates", "noise-filters", "dead", "dense", "templates", "target-missed", "unstable",
+        "penalty-dominates", "duplicates", "noise-filters", "dead", "dense", "templates", "target-missed", "penalty-too-weak", "unstable",
         "penalty-per-activation",
     )  # fmt: skip
     cause = "The weight decay is so strong that only the direction which explains most is worth its weights."

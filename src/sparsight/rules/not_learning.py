@@ -7,7 +7,7 @@ from torch import Tensor
 from sparsight.core import Finding, Number
 from sparsight.meters.moments import precise
 from sparsight.rules._rule import Case, Rule
-from sparsight.rules.penalty_dominates import SPREAD, WRONG
+from sparsight.rules.penalty_dominates import SPREAD
 from sparsight.spec import register
 
 FIRST = 0.2
@@ -88,7 +88,7 @@ class NotLearning(Rule):
             return None
         power = float(precise(look.target).var(0).sum())
         spread = (float(look.recon.var(0).sum()) / power) ** 0.5 if power else 1.0
-        if spread <= SPREAD and look.unexplained < WRONG and not _untouched(look.model.W_dec):
+        if spread <= SPREAD and not _untouched(look.model.W_dec):
             return None
         said = f"reconstructions have nothing to do with the samples: {look.unexplained:.0%} of the variance is left"
         number = Number(name="unexplained", value=look.unexplained, limit=self.unexplained, null=1.0)

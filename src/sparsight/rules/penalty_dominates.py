@@ -10,8 +10,6 @@ from sparsight.spec import register
 PAIRS = 512
 SPREAD = 0.3
 """The deviation of reconstructions, as a share of that of targets, below which they are one."""
-WRONG = 1.05
-"""The unexplained share beyond which an answer is no constant that fits, but a wrong one."""
 
 
 @register("rule", "penalty-dominates")
@@ -31,6 +29,7 @@ class PenaltyDominates(Rule):
         "dead",
         "dense",
         "target-missed",
+        "penalty-too-weak",
         "noise-filters",
         "duplicates",
         "frozen-inputs",
@@ -47,7 +46,7 @@ class PenaltyDominates(Rule):
         look = case.look
         assert look is not None
         left = look.unexplained
-        if left is None or look.recon is None or not self.unexplained <= left < WRONG:
+        if left is None or look.recon is None or left < self.unexplained:
             return None
         power = float(precise(look.target).var(0).sum())
         spread = (float(look.recon.var(0).sum()) / power) ** 0.5 if power else 1.0

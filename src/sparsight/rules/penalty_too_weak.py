@@ -20,7 +20,8 @@ class PenaltyTooWeak(Rule):
     Args:
         share: of the gradient below which a penalty does nothing.
         loss: the share of the last loss below which it does nothing.
-        off: how far the mean activity is from a divergence's target, as a share of that, before it is missed.
+        off: how far the mean activity is from a divergence's target, as a share of that, before it is missed,
+        lost: and how far it is where the penalty is too weak, whatever its share.
         sparse: the share of the features that may fire in a sample.
     """
 
@@ -31,8 +32,10 @@ class PenaltyTooWeak(Rule):
         "Give the penalty a weight per sample: error and penalty are sums over inputs or features, means over samples."
     )
 
-    def __init__(self, *, share: float = 0.1, loss: float = 0.01, off: float = 0.5, sparse: float = 0.3) -> None:
-        self.share, self.loss, self.off, self.sparse = share, loss, off, sparse
+    def __init__(
+        self, *, share: float = 0.1, loss: float = 0.01, off: float = 0.5, lost: float = 1.5, sparse: float = 0.3
+    ) -> None:
+        self.share, self.loss, self.off, self.lost, self.sparse = share, loss, off, lost, sparse
 
     def __call__(self, case: Case) -> Finding | None:
         lines = list(case.log or ())
@@ -41,16 +44,17 @@ class PenaltyTooWeak(Rule):
         for name, term in case.sparsifying.items():
             shares = [line.terms[name]["share"].get("encoder") for line in lines if name in line.terms]
             known = [share for share in shares if share is not None]
-            if len(known) < 2 or not self._dense(case, getattr(term, "target", None)):
+            target = getattr(term, "target", None)
+            if len(known) < 2 or not self._dense(case, target):
                 continue
             share, last = fmean(known), lines[-1]
             own = last.terms[name]
             of_loss = own["loss"] / last.loss if last.loss else 1.0
-            if share >= self.share and of_loss >= self.loss:
+            if share >= self.share and of_loss >= self.loss and not self._lost(case, target):
                 continue
             said = (
                 f"{name} has {share:.2%} of the gradient of the encoder and {of_loss:.2%} of the loss, and {last.l0:.0f} "
-                f"features fire in a sample, with a mean activity of {last.mean_activity:.3g}: it does nothing"
+                f"features fire in a sample, with a mean activity of {last.mean_activity:.3g}: it does too little"
             )
             numbers = (
                 Number(
@@ -58,9 +62,19 @@ class PenaltyTooWeak(Rule):
                 ),
                 Number(name="share of the loss", value=of_loss, limit=self.loss, about="at the end"),
             )
-            factor = WANTED / max(min(share, of_loss), 1e-6)
-            return self.find("red", said, *numbers, changes=_stronger(case, name, own["weight"] * factor))
+            factor = max(3.0, WANTED / max(min(share, of_loss), 1e-6))
+            changes = _stronger(case, name, own["weight"] * factor)
+            return self.find("red", said, *numbers, changes=changes)
         return None
+
+    def _lost(self, case: Case, target: object) -> bool:
+        """Whether training has ended far from the target."""
+        assert case.log
+        last = case.log[-1]
+        return (
+            isinstance(target, float) and target < 1 and last.step == last.steps
+            and abs(last.mean_activity - target) > self.lost * target
+        )  # fmt: skip
 
     def _dense(self, case: Case, target: object) -> bool:
         assert case.log
