@@ -21,7 +21,7 @@ class LinearOutput(Rule):
     cause = "Codes must explain what a sigmoid output would cut off, and filters become rougher for it."
     fix = "Use a sigmoid output for data in [0, 1]."
 
-    def __init__(self, *, ends: float = 0.5, beyond: float = 0.1) -> None:
+    def __init__(self, *, ends: float = 0.5, beyond: float = 0.04) -> None:
         self.ends, self.beyond = ends, beyond
 
     def __call__(self, case: Case) -> Finding | None:
