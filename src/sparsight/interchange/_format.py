@@ -1,5 +1,6 @@
 """What a format of weights is, and the weights that all of them have in common."""
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sparsight.activations.jumprelu import JumpReLU
 from sparsight.activations.pursuit import Pursuit
 from sparsight.core import SAE, Architecture, Schema
 from sparsight.errors import SparsightError
@@ -27,8 +29,6 @@ class Read:
 
 class Format(ABC):
     """How a system keeps its weights; a file of this package registers one."""
-
-    def __init__(self) -> None: ...
 
     @abstractmethod
     def opens(self, path: Path) -> bool:
@@ -91,6 +91,21 @@ def filled(architecture: str | Mapping[str, Any], weights: Weights) -> SAE:
 
 
 @torch.no_grad()
+def set_threshold(sae: SAE, threshold: Tensor) -> None:
+    """θ of a JumpReLU, [F]; one below 0 acts as 0, since codes are rectified."""
+    assert isinstance(sae.activation, JumpReLU)
+    sae.activation.threshold.copy_(threshold.clamp_min(0) / sae.activation.reach)
+
+
+@torch.no_grad()
+def with_bias_moved(sae: SAE, shift: Tensor) -> SAE:
+    """A copy whose encoder's biases are moved by `shift`, [F]."""
+    other = copy.deepcopy(sae)
+    other.b_enc.add_(shift)
+    return other
+
+
+@torch.no_grad()
 def raw_weights(sae: SAE, system: str) -> Weights:
     """The weights of an SAE with its preprocessing folded in, in float64.
 
@@ -120,11 +135,12 @@ def raw_weights(sae: SAE, system: str) -> Weights:
             f"the filters of {name} are its decoder rows, and folding a scale into them makes them differ: "
             f"scale the data before training, and {system} can have it"
         )
+    assert isinstance(sae.decoder, LinearDecoder)
     zero = sae.b_dec.new_zeros(1, sae.n_inputs)
-    skip, shift = None, 0.0
-    if sae.decoder.skip is not None:  # W_skip sees preprocessed samples and adds to preprocessed targets
-        skip = sae.preprocess_targets.rows_in_raw_units(sae.preprocess.filters_in_raw_units(sae.decoder.skip).T).T
-        shift = sae.preprocess(zero)[0] @ sae.decoder.skip.T
+    skip, shift = sae.decoder.skip, 0.0
+    if skip is not None:  # it sees preprocessed samples and adds to preprocessed targets
+        shift = sae.preprocess(zero)[0] @ skip.T
+        skip = sae.preprocess_targets.rows_in_raw_units(sae.preprocess.filters_in_raw_units(skip).T).T
     return Weights(
         W_enc=W_enc,
         b=sae.pre(sae.preprocess(zero))[0],
@@ -134,8 +150,6 @@ def raw_weights(sae: SAE, system: str) -> Weights:
     )
 
 
-def _double(sae: SAE) -> Any:
+def _double(sae: SAE) -> SAE:
     """A copy in float64 on the CPU."""
-    copy = SAE.from_description(sae.described())
-    copy.load_state_dict(sae.state_dict())
-    return copy.cpu().double().eval()
+    return copy.deepcopy(sae).cpu().double().eval()

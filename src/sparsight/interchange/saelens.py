@@ -21,7 +21,7 @@ from sparsight.activations.topk import TopK
 from sparsight.core import SAE
 from sparsight.errors import SparsightError, did_you_mean
 from sparsight.interchange._files import Named, settings
-from sparsight.interchange._format import Format, Read, Weights, filled, raw_weights
+from sparsight.interchange._format import Format, Read, Weights, filled, raw_weights, set_threshold
 from sparsight.run import write
 from sparsight.spec import register
 
@@ -50,6 +50,8 @@ class SAELens(Format):
     normalised each by itself (`layer_norm`, `constant_norm_rescale`), since their reconstruction needs the sample, nor
     `temporal`, whose codes depend on the samples before.
     """
+
+    def __init__(self) -> None: ...
 
     def opens(self, path: Path) -> bool:
         return (path / WEIGHTS).is_file()
@@ -285,12 +287,6 @@ def _whitened(layer: _Layer, path: Path) -> _Layer:
         W_enc=W_enc, b=weights.b - W_enc @ mean, W_dec=weights.W_dec @ inverse, b_dec=weights.b_dec @ inverse + mean
     )
     return replace(layer, weights=folded)
-
-
-def set_threshold(sae: SAE, threshold: Tensor) -> None:
-    """θ of a JumpReLU, [F]; one below 0 acts as 0, since codes are rectified."""
-    assert isinstance(sae.activation, JumpReLU)
-    sae.activation.threshold.copy_(threshold.clamp_min(0) / sae.activation.reach)
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------

@@ -31,6 +31,8 @@ class Sparsify(Format):
     from early versions, are not read.
     """
 
+    def __init__(self) -> None: ...
+
     def opens(self, path: Path) -> bool:
         return (path / WEIGHTS).is_file()
 

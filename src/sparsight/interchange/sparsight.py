@@ -17,6 +17,8 @@ FILE = "model.safetensors"
 class Sparsight(Format):
     """A run, its `model.safetensors`, or a file of another name that `SAE.save` wrote."""
 
+    def __init__(self) -> None: ...
+
     def opens(self, path: Path) -> bool:
         if path.is_dir():
             return (path / "recipe.json").is_file() or _ours(path / FILE)
