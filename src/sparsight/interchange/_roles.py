@@ -19,7 +19,7 @@ ALIEN = {"r_mag": "gated", "b_gate": "gated", "gate_bias": "gated", "w_skip": "s
 """Arrays that a plain encoder and decoder do not have."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Pair:
     """One way to read the arrays: W_enc [F, D], W_dec [F, D] or None."""
 

@@ -39,7 +39,7 @@ SAME = 1e-6
 """Reconstructions that differ by less than this share of the data's size are one."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Candidate:
     """One reading of the weights, and how well it rebuilds the samples."""
 
@@ -90,11 +90,10 @@ def arrays(weights: Any, data: Any, activation: str | None = None, output: str |
     if activation is None and what.threshold is not None:
         activation = "jumprelu"
     candidates = sorted(_candidates(what, x, activation, k, output), key=lambda c: -c.fits)
-    given = activation is not None and output is not None
     if what.tied and (not candidates or not candidates[0].fits > 0):
         return _encoder_only(what, activation, k)
-    best = _chosen(candidates, x, given=given)
-    return _model(what, best, candidates, len(x), given=given)
+    known = {"activation": activation is not None, "output": output is not None}
+    return _model(what, _chosen(candidates, x, **known), len(x), given=all(known.values()))
 
 
 def _of_estimator(weights: Any, name: str) -> str | None:
@@ -133,34 +132,29 @@ def _candidates(
         outputs.append("softmax")
     directions = torch.randn(x.shape[1], 4, generator=torch.Generator().manual_seed(0))
     for pair in what.pairs:
-        assert pair.W_dec is not None
         for centre in (False, True) if what.b_dec is not None and what.b_dec.any() else (False,):
-            pre = _pre(what, pair, x, centre=centre)
+            pre = x @ pair.W_enc.T + _bias(what, pair, centre=centre)
             for out in outputs if output is None else [output]:
-
-                def made(name: str, k: int | None, recon: Tensor, out: str = out, pair=pair, centre=centre) -> Candidate:
-                    fits = explained(x, recon)
-                    return Candidate(
-                        pair=pair, activation=name, k=k, output=out, centre=centre, fits=fits, print=recon @ directions
-                    )
-
-                def rebuilt(codes: Tensor, out: str = out, pair=pair) -> Tensor:
-                    logits = codes @ pair.W_dec
-                    return OUTPUTS[out](logits if what.b_dec is None else logits + what.b_dec)
-
-                names = list(ACTIVATIONS) if activation is None else [activation]
-                for name in names:
-                    if name in ACTIVATIONS:
-                        yield made(name, None, rebuilt(ACTIVATIONS[name][0](pre)))
-                    elif name == "jumprelu":
-                        yield made(name, None, rebuilt(_jump(what, pre)))
-                if activation in (None, "topk"):
-                    each = k if k is not None else _best_k(what, pair, pre, x, out)
-                    yield made("topk", each, rebuilt(_largest(pre, each).dense()))
+                for name in [*ACTIVATIONS, "topk"] if activation is None else [activation]:
+                    each = (k or _best_k(what, pair, pre, x, out)) if name == "topk" else None
+                    recon = _rebuilt(what, pair, _codes(what, pre, name, each), out)
+                    yield Candidate(
+                        pair=pair, activation=name, k=each, output=out, centre=centre,
+                        fits=explained(x, recon), print=recon @ directions,
+                    )  # fmt: skip
 
 
-def _pre(what: Roles, pair: Pair, x: Tensor, *, centre: bool) -> Tensor:
-    return x @ pair.W_enc.T + _bias(what, pair, centre=centre)
+def _codes(what: Roles, pre: Tensor, activation: str, k: int | None) -> Codes:
+    if activation == "topk":
+        assert k is not None
+        return _largest(pre, k)
+    return Codes(_jump(what, pre) if activation == "jumprelu" else ACTIVATIONS[activation][0](pre), pre.shape[1])
+
+
+def _rebuilt(what: Roles, pair: Pair, codes: Codes, output: str) -> Tensor:
+    assert pair.W_dec is not None
+    logits = codes.dense() @ pair.W_dec
+    return OUTPUTS[output](logits if what.b_dec is None else logits + what.b_dec)
 
 
 def _bias(what: Roles, pair: Pair, *, centre: bool) -> Tensor:
@@ -194,39 +188,47 @@ def _best_k(what: Roles, pair: Pair, pre: Tensor, x: Tensor, output: str) -> int
     return 1 + min(range(len(errors)), key=errors.__getitem__)
 
 
-def _chosen(candidates: list[Candidate], x: Tensor, *, given: bool) -> Candidate:
-    """The best, where it is clear."""
-    simplest = {c.activation: n for n, c in enumerate(reversed(candidates))}
+def _chosen(candidates: list[Candidate], x: Tensor, *, activation: bool, output: bool) -> list[Candidate]:
+    """The candidates that differ, the best first; `activation` and `output` say which of them were given.
+
+    Raises:
+        SparsightError: the best is not clear, or rebuilds nothing.
+    """
     size = float(x.norm())
     distinct: list[Candidate] = []
-    for candidate in candidates:
-        twin = next((c for c in distinct if float((c.print - candidate.print).norm()) < SAME * size), None)
-        if twin is None:
+    for candidate in sorted(candidates, key=lambda c: (c.activation == "topk", c.centre)):  # the simpler first
+        twins = (c for c in distinct if float((c.print - candidate.print).norm()) < SAME * size)
+        if next(twins, None) is None and not _needless(candidate, distinct):
             distinct.append(candidate)
-        elif twin.activation == "topk" or (twin.activation == candidate.activation and twin.centre):
-            distinct[distinct.index(twin)] = candidate  # the simpler of two that do the same
-    assert simplest
-    best = distinct[0]
-    relus = [c for c in distinct if c.activation == "relu" and c.output == best.output and c.centre == best.centre]
-    if best.activation == "topk" and relus and not given and 1 - relus[0].fits < CLEAR * (1 - best.fits):
-        best = relus[0]  # all k of them: what the smallest codes add is little either way
-    rivals = [c for c in distinct if c is not best and c.activation != "topk"] if best.activation == "relu" else distinct
-    second = next((c for c in rivals if c is not best and (c.activation, c.k) != (best.activation, best.k)), None)
-    second = second or next((c for c in rivals if c is not best), None)
-    if given and best.pair is candidates[0].pair and len({c.centre for c in distinct}) == 1:
-        return best
-    unclear = second is not None and 1 - second.fits < CLEAR * (1 - best.fits)
-    if (unclear or not best.fits > 0) and not given:
-        said = "; ".join(f"{c.name} explains {c.fits:.1%}" for c in distinct[:4])
-        why = "several fit about as well" if best.fits > 0 else "none rebuilds the samples (are they scaled as in training?)"
+    distinct.sort(key=lambda c: -c.fits)
+    best, *others = distinct
+    rivals = [
+        c
+        for c in others
+        if (c.activation != best.activation and not activation) or (c.output != best.output and not output)
+    ]
+    close = [c for c in rivals if 1 - c.fits < CLEAR * (1 - best.fits)]
+    if close or (rivals and not best.fits > 0):
+        said = "; ".join(f"{c.name} explains {c.fits:.1%}" for c in [best, *rivals[:4]])
+        why = "several fit about as well" if best.fits > 0 else "none rebuilds them (are they scaled as in training?)"
         raise SparsightError(
             f"what the weights do cannot be inferred from {len(x)} samples, since {why}: {said}; say which, with "
             "activation=... and output=..."
         )
-    return best
+    return distinct
 
 
-def _model(what: Roles, best: Candidate, candidates: list[Candidate], n: int, *, given: bool) -> Model:
+def _needless(candidate: Candidate, others: list[Candidate]) -> bool:
+    """Whether a topk is hardly better than the rectifier that it is with the largest k."""
+    return candidate.activation == "topk" and any(
+        1 - c.fits < CLEAR * (1 - candidate.fits)
+        for c in others
+        if (c.activation, c.pair, c.output, c.centre) == ("relu", candidate.pair, candidate.output, candidate.centre)
+    )
+
+
+def _model(what: Roles, candidates: list[Candidate], n: int, *, given: bool) -> Model:
+    best = candidates[0]
     pair = best.pair
     assert pair.W_dec is not None
     W_dec, bias = pair.W_dec.contiguous(), _bias(what, pair, centre=best.centre)
@@ -235,7 +237,7 @@ def _model(what: Roles, best: Candidate, candidates: list[Candidate], n: int, *,
         other = max((c.fits for c in candidates if c.pair is not pair), default=float("nan"))
         notes.append(f"a matrix is square, and it lies so that {best.fits:.1%} is explained: the other way {other:.1%}")
     if not given:
-        second = next((c for c in candidates if c.activation != best.activation or c.output != best.output), None)
+        second = next(iter(candidates[1:]), None)
         beside = "" if second is None else f"; next best is {second.name} with {second.fits:.1%}"
         notes.append(f"{best.name} was inferred: it explains {best.fits:.1%} of the variance of {n} samples{beside}")
     elif best.centre:
@@ -244,11 +246,10 @@ def _model(what: Roles, best: Candidate, candidates: list[Candidate], n: int, *,
         notes.append(f"it explains nothing of the data ({best.fits:.3g}): were they scaled as in training?")
     model = _encoder(what, pair, bias, best.activation, best.k)
 
-    def decode(codes: Codes) -> Tensor:
-        logits = codes.dense() @ W_dec
-        return OUTPUTS[best.output](logits if what.b_dec is None else logits + what.b_dec)
-
     b_dec = torch.zeros(W_dec.shape[1]) if what.b_dec is None else what.b_dec
+    def decode(codes: Codes) -> Tensor:
+        return _rebuilt(what, pair, codes, best.output)
+
     return replace(model, decode=decode, W_dec=W_dec, b_dec=b_dec, output=best.output, notes=tuple(notes))
 
 
@@ -263,18 +264,14 @@ def _encoder_only(what: Roles, activation: str | None, k: int | None) -> Model:
     if len(what.pairs) > 1:
         notes.append("its matrix is square: it is taken as torch has it, a row for each feature")
     model = _encoder(what, pair, _bias(what, pair, centre=False), name, k)
-    return replace(model, activation=activation, notes=tuple([*notes, *what.notes]))
+    return replace(model, activation=activation, notes=(*notes, *what.notes))
 
 
 def _encoder(what: Roles, pair: Pair, bias: Tensor, activation: str, k: int | None) -> Model:
     W_enc = pair.W_enc.contiguous()
 
     def encode(x: Tensor) -> Codes:
-        pre = x.float() @ W_enc.T + bias
-        if activation == "topk":
-            assert k is not None
-            return _largest(pre, k)
-        return Codes(_jump(what, pre) if activation == "jumprelu" else ACTIVATIONS[activation][0](pre), len(W_enc))
+        return _codes(what, x.float() @ W_enc.T + bias, activation, k)
 
     bounds = ACTIVATIONS[activation][1] if activation in ACTIVATIONS else (0.0, float("inf"))
     said = activation if activation != "topk" else f"topk({k})"
