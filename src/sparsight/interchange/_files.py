@@ -152,9 +152,7 @@ class Named:
             there = ", ".join(f"{key} {list(value.shape)}" for key, value in sorted(self.held.items()))
             raise SparsightError(f"{str(self.path)!r} has no {name!r}; there is: {there or 'nothing'}")
         found = self.left.pop(name)
-        fits = len(found.shape) == len(shape) and all(
-            n in (None, m) for n, m in zip(shape, found.shape, strict=True)
-        )
+        fits = len(found.shape) == len(shape) and all(n in (None, m) for n, m in zip(shape, found.shape, strict=True))
         if not fits:
             wanted = [n or "any" for n in shape]
             raise SparsightError(
@@ -168,4 +166,6 @@ class Named:
         """Refuse tensors that nobody has taken: what they are for is not known."""
         left = sorted(set(self.left) - set(known))
         if left:
-            raise SparsightError(f"{str(self.path)!r} holds {', '.join(left)}, which {kind} does not have: is it another?")
+            raise SparsightError(
+                f"{str(self.path)!r} holds {', '.join(left)}, which {kind} does not have: is it another?"
+            )

@@ -123,8 +123,8 @@ def raw_weights(sae: SAE, system: str) -> Weights:
     other = [part for part in [*sae.preprocess, *sae.preprocess_targets] if not isinstance(part, Affine)]
     if other:
         raise SparsightError(
-            f"{system} cannot express the preprocessing {type(other[0]).__name__}, whose inverse is not that of a shift "
-            "and a scale: keep the model as sparsight, or train without it"
+            f"{system} cannot express the preprocessing {type(other[0]).__name__}, which is no shift and scale of "
+            "all samples alike: keep the model as sparsight, or train without it"
         )
     sae = _double(sae)
     tied = encoder.tied and isinstance(sae.activation, Pursuit)

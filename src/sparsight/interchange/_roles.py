@@ -13,7 +13,9 @@ from sparsight.interchange._files import flat, tensor, tensors
 
 ENCODER = re.compile(r"enc|(^|[^a-z])[wb]_?1$|(^|[._])[wb]_e$|latent_bias")
 DECODER = re.compile(r"dec|(^|[^a-z])[wb]_?2$|(^|[._])[wb]_d$|pre_bias|components|dictionary|mean_$")
-IGNORED = re.compile(r"num_batches|running_|optim|adam|momentum|moment\d|learning_rate|(^|[/.])(step|iterations?)$|stats_")
+IGNORED = re.compile(
+    r"num_batches|running_|optim|adam|momentum|moment\d|learning_rate|(^|[/.])(step|iterations?)$|stats_"
+)
 THRESHOLD = re.compile(r"threshold|theta")
 ALIEN = {"r_mag": "gated", "b_gate": "gated", "gate_bias": "gated", "w_skip": "skip", "log_var": "variational"}
 """Arrays that a plain encoder and decoder do not have."""
@@ -191,7 +193,9 @@ def _pairs(
     for first in _ways(matrices[next(iter(sides.values()))], width):
         of_first = next(iter(sides.values()))
         if len(matrices) == 1:
-            made.append(Pair(W_enc=first[0], W_dec=first[0], said=f"{of_first!r}{first[1]} is encoder and decoder in one"))
+            made.append(
+                Pair(W_enc=first[0], W_dec=first[0], said=f"{of_first!r}{first[1]} is encoder and decoder in one")
+            )
             continue
         of_second = sides["decoder"]
         made += [
@@ -205,7 +209,9 @@ def _pairs(
         ]
     if not made:
         shapes = " and ".join(f"{name!r} {list(matrix.shape)}" for name, matrix in matrices.items())
-        raise SparsightError(f"{shapes} fit no orientation: with {width:,} inputs they have unequal numbers of features")
+        raise SparsightError(
+            f"{shapes} fit no orientation: with {width:,} inputs they have unequal numbers of features"
+        )
     return made
 
 

@@ -247,6 +247,7 @@ def _model(what: Roles, candidates: list[Candidate], n: int, *, given: bool) -> 
     model = _encoder(what, pair, bias, best.activation, best.k)
 
     b_dec = torch.zeros(W_dec.shape[1]) if what.b_dec is None else what.b_dec
+
     def decode(codes: Codes) -> Tensor:
         return _rebuilt(what, pair, codes, best.output)
 

@@ -152,9 +152,7 @@ def _layer(config: dict[str, Any], named: Named, architecture: dict[str, Any], b
     skip = named.take("W_skip", width, W_enc.shape[1]) if "skip" in config["architecture"] else None
     if transcodes:
         architecture = {"name": "transcoder" if skip is None else "skip_transcoder", "base": architecture}
-    return _Layer(
-        architecture=architecture, weights=Weights(W_enc=W_enc, b=b, W_dec=W_dec, b_dec=b_dec, W_skip=skip)
-    )
+    return _Layer(architecture=architecture, weights=Weights(W_enc=W_enc, b=b, W_dec=W_dec, b_dec=b_dec, W_skip=skip))
 
 
 def _standard(config: dict[str, Any], named: Named) -> _Layer:
@@ -215,9 +213,7 @@ def _matching_pursuit(config: dict[str, Any], named: Named) -> _Layer:
         "tolerance": max(0.0, float(config.get("residual_threshold", 1e-2))),
         "repeat": not config.get("stop_on_duplicate_support", True),
     }
-    return _Layer(
-        architecture=architecture, weights=Weights(W_enc=W_dec, b=-W_dec @ b_dec, W_dec=W_dec, b_dec=b_dec)
-    )
+    return _Layer(architecture=architecture, weights=Weights(W_enc=W_dec, b=-W_dec @ b_dec, W_dec=W_dec, b_dec=b_dec))
 
 
 _LAYERS: dict[str, Callable[[dict[str, Any], Named], _Layer]] = {
