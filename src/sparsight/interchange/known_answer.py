@@ -105,7 +105,7 @@ def check(sae: SAE, data: Any, target: Any = None) -> Checked:
     codes = sae.transform(x.to(sae.b_dec))
     value = explained(goal, sae.reconstruct(x.to(sae.b_dec)).cpu())
     notes: tuple[str, ...] = ()
-    others = sorted(_others(sae, x), reverse=True) if goal is x else []
+    others = sorted(_others(sae, x), key=lambda other: -round(other[0], 2)) if goal is x else []
     if others and others[0][0] > max(0.0, 1 - BETTER * (1 - value)):
         notes = (f"{others[0][0]:.1%} of the variance would be explained {others[0][1]}",)
     checked = Checked(
@@ -144,7 +144,7 @@ def _others(sae: SAE, x: Tensor) -> Iterator[tuple[float, str]]:
         "each sample has its own mean subtracted and is divided by its own spread (layer norm)": (centre, spread),
     }
     models = {"": sae}
-    if isinstance(sae.encoder, LinearEncoder) and sae.encoder.biased:
+    if isinstance(sae.encoder, LinearEncoder) and sae.encoder.biased and sae.b_dec.any():
         shift = sae.W_enc @ sae.b_dec
         models["b_dec is not subtracted before the encoder (add W_enc b_dec to b_enc)"] = with_bias_moved(sae, shift)
         models["b_dec is subtracted before the encoder (take W_enc b_dec off b_enc)"] = with_bias_moved(sae, -shift)
