@@ -1,8 +1,10 @@
 """Bare arrays: a model from its weights alone, by what they make of the data."""
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import torch
@@ -31,12 +33,22 @@ OUTPUTS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 ALSO = {"logistic": "sigmoid", "linear": "identity", "none": "identity"}
 """Other names."""
-CLEAR = 1.1
-"""The best candidate leaves so much less unexplained than the second, or the choice is the user's."""
-SAMPLES = 512
+CLEAR = 1.2
+"""The second candidate is so many times further from rest than the best, or the choice is the user's."""
+CLOSE = 2.0
+"""Candidates that leave more than this times what the best leaves unexplained are out."""
+SAMPLES = 1_000
+FEWEST = 256
+WORK = 4 * 10**8
+"""Samples times features times inputs, about, so that large models are tried on fewer samples."""
 MOST_K = 256
+READ = 256
+"""Features whose decoder rows are asked whether they are at rest."""
 SAME = 1e-6
 """Reconstructions that differ by less than this share of the data's size are one."""
+
+
+_Way = tuple[Pair, bool, str]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,6 +62,8 @@ class Candidate:
     centre: bool
     fits: float
     """The explained variance."""
+    unrest: float
+    """How far the decoder is from where training leaves it; see `_unrest`."""
     print: Tensor
     """The reconstruction along a few random directions, [n, 4]."""
 
@@ -58,14 +72,18 @@ class Candidate:
         how = self.activation if self.k is None else f"topk({self.k})"
         return f"activation={how!r}, output={self.output!r}" + (", with b_dec subtracted first" if self.centre else "")
 
+    def __str__(self) -> str:
+        return f"{self.name} explains {self.fits:.1%} (from rest: {self.unrest:.2g})"
+
 
 def arrays(weights: Any, data: Any, activation: str | None = None, output: str | None = None) -> Model:
     """A model of one hidden layer from its arrays: codes = activation(W_enc (x − b_dec?) + b_enc), recon = output(...).
 
-    Orientation is found by the width of the samples, and where a matrix is square by what fits better. What is not
-    given, among the activations sigmoid, relu, tanh, identity, softplus, elu, gelu and topk(k), the outputs identity,
-    sigmoid and softmax, and whether `b_dec` is subtracted before the encoder, is what explains most of the variance of
-    up to 512 samples; it must leave 1.1 times less unexplained than the second. All that was inferred is in `notes`.
+    Orientation is found by the width of the samples. What is not given is inferred, among the activations sigmoid,
+    relu, tanh, identity, softplus, elu, gelu and topk(k), the outputs identity, sigmoid and softmax, `b_dec` subtracted
+    before the encoder or not, and the two ways that a square matrix may lie. Of those that explain much it is the one
+    under which the decoder is at rest: after training, what is left over has no mean and does not go with the codes,
+    and under another function than that of the training it does. All that was inferred is in `notes`.
 
     The model's W_enc, W_dec are [F, D]; its b_enc is that of raw samples: pre = W_enc x + b_enc.
 
@@ -83,14 +101,15 @@ def arrays(weights: Any, data: Any, activation: str | None = None, output: str |
     """
     found = collected(weights)
     x, _ = sample(data, SAMPLES)
+    x = x[: max(FEWEST, WORK // max(value.numel() for value in found.values()))]
     activation, k = _asked(activation or _of_estimator(weights, "activation"))
     output = _output(output or _of_estimator(weights, "out_activation_"))
     what = roles(found, x.shape[1])
     k = k or what.k
-    if activation is None and what.threshold is not None:
-        activation = "jumprelu"
-    candidates = sorted(_candidates(what, x, activation, k, output), key=lambda c: -c.fits)
-    if what.tied and (not candidates or not candidates[0].fits > 0):
+    if activation is None:
+        activation = "jumprelu" if what.threshold is not None else "topk" if k is not None else None
+    candidates = list(_candidates(what, x, activation, k, output))
+    if what.tied and not max(c.fits for c in candidates) > 0:
         return _encoder_only(what, activation, k)
     known = {"activation": activation is not None, "output": output is not None}
     return _model(what, _chosen(candidates, x, **known), len(x), given=all(known.values()))
@@ -130,18 +149,80 @@ def _candidates(
     outputs = ["identity", *(["sigmoid"] if within else [])]
     if within and float((x.sum(1) - 1).abs().max()) < 1e-3:
         outputs.append("softmax")
-    directions = torch.randn(x.shape[1], 4, generator=torch.Generator().manual_seed(0))
-    for pair in what.pairs:
-        for centre in (False, True) if what.b_dec is not None and what.b_dec.any() else (False,):
-            pre = x @ pair.W_enc.T + _bias(what, pair, centre=centre)
-            for out in outputs if output is None else [output]:
-                for name in [*ACTIVATIONS, "topk"] if activation is None else [activation]:
-                    each = (k or _best_k(what, pair, pre, x, out)) if name == "topk" else None
-                    recon = _rebuilt(what, pair, _codes(what, pre, name, each), out)
-                    yield Candidate(
-                        pair=pair, activation=name, k=each, output=out, centre=centre,
-                        fits=explained(x, recon), print=recon @ directions,
-                    )  # fmt: skip
+    centres = (False, True) if what.b_dec is not None and what.b_dec.any() else (False,)
+    ways = list(product(what.pairs, centres, outputs if output is None else [output]))
+    few = x[:FEWEST]
+    quick = {
+        (way, name): explained(few, _rebuilt(what, way[0], _codes(what, _pre(what, way, few), name, None), way[2]))
+        for way in ways
+        for name in (ACTIVATIONS if activation in (None, "topk") else [activation])
+    }
+    most = max(quick.values())
+    kept = [key for key, fits in quick.items() if 1 - fits <= CLOSE * CLEAR * (1 - most)]
+    if activation != "topk":
+        yield from (_candidate(what, x, way, name, None) for way, name in kept)
+    if activation in (None, "topk"):
+        for way in dict.fromkeys(way for way, _ in kept):
+            found = [_candidate(what, x, way, "topk", k)] if k else _descent(what, x, way)
+            yield from (c for c in found if k or activation or c.k is None or c.k <= len(way[0].W_enc) // 2)
+
+
+def _descent(what: Roles, x: Tensor, way: _Way) -> list[Candidate]:
+    """The topk that is nearest to rest, going on from the k with which what is left over has the smallest mean."""
+    pair, _, output = way
+    most = min(MOST_K, len(pair.W_enc))
+    best = _candidate(what, x, way, "topk", _first_k(what, pair, _pre(what, way, x[:FEWEST]), x[:FEWEST], output))
+    for step in (-1, 1):
+        while best.k is not None and 1 <= best.k + step <= most:
+            near = _candidate(what, x, way, "topk", best.k + step)
+            if near.unrest >= best.unrest:
+                break
+            best = near
+    return [best]
+
+
+def _pre(what: Roles, way: _Way, x: Tensor) -> Tensor:
+    pair, centre, _ = way
+    return x @ pair.W_enc.T + _bias(what, pair, centre=centre)
+
+
+def _candidate(what: Roles, x: Tensor, way: _Way, activation: str, k: int | None) -> Candidate:
+    pair, centre, output = way
+    codes = _codes(what, _pre(what, way, x), activation, k)
+    recon = _rebuilt(what, pair, codes, output)
+    return Candidate(
+        pair=pair,
+        activation=activation,
+        k=k,
+        output=output,
+        centre=centre,
+        fits=explained(x, recon),
+        unrest=_unrest(pair, codes, x - recon, recon, output),
+        print=recon @ torch.randn(x.shape[1], 4, generator=torch.Generator().manual_seed(0)),
+    )
+
+
+def _unrest(pair: Pair, codes: Codes, left: Tensor, recon: Tensor, output: str) -> float:
+    """‖E r‖² / E‖r‖² + Σ_j ‖E[codes_j r] across W_dec_j‖² / Σ_j E[codes_j²] E‖r‖² for what is left over, r.
+
+    That is the gradient of the squared error by `b_dec` and by the rows, but for the part along a row, which weight
+    decay and rows of length one have a say in. Null, for a decoder at rest: about 2 / n. After a sigmoid, r is taken
+    with its slope, or without it for cross-entropy, whichever is nearer to rest.
+    """
+    assert pair.W_dec is not None
+    dense = codes.dense()
+    read = dense.square().mean(0).topk(min(READ, dense.shape[1])).indices
+    rows = functional.normalize(pair.W_dec[read], dim=1)
+    size = dense[:, read].square().mean(0).sum()
+    found = []
+    for r in [left] if output == "identity" else [left, left * recon * (1 - recon)]:
+        power = r.square().sum(1).mean()
+        if not power or not size:
+            return 0.0
+        along = dense[:, read].T @ r / len(r)
+        across = along - (along * rows).sum(1, keepdim=True) * rows
+        found.append(float(r.mean(0).square().sum() / power + across.square().sum() / (size * power)))
+    return min(found)
 
 
 def _codes(what: Roles, pre: Tensor, activation: str, k: int | None) -> Codes:
@@ -176,16 +257,21 @@ def _largest(pre: Tensor, k: int) -> Codes:
     return Codes.fixed(values.relu(), index, pre.shape[1])
 
 
-def _best_k(what: Roles, pair: Pair, pre: Tensor, x: Tensor, output: str) -> int:
-    """The k that explains most, of those up to 256: features are added one after the other."""
+def _first_k(what: Roles, pair: Pair, pre: Tensor, x: Tensor, output: str) -> int:
+    """The k, up to 256, with which what is left over is nearest to having no mean: features are added one by one."""
     assert pair.W_dec is not None
     values, index = pre.topk(min(MOST_K, pre.shape[1]), dim=1)
     logits = x.new_zeros(x.shape) if what.b_dec is None else what.b_dec.expand_as(x).clone()
-    errors = []
+    powers, means = [], []
     for value, feature in zip(values.relu().T, index.T, strict=True):
-        logits = logits + value[:, None] * pair.W_dec[feature]
-        errors.append(float((OUTPUTS[output](logits) - x).square().sum()))
-    return 1 + min(range(len(errors)), key=errors.__getitem__)
+        logits.addcmul_(pair.W_dec[feature], value[:, None])
+        left = x - OUTPUTS[output](logits)
+        powers.append(float(left.square().sum(1).mean()))
+        means.append(float(left.mean(0).square().sum()))
+        if not value.any():
+            break
+    close = [n for n, power in enumerate(powers) if power <= CLOSE * min(powers)]
+    return 1 + min(close, key=lambda n: means[n] / max(powers[n], 1e-30))
 
 
 def _chosen(candidates: list[Candidate], x: Tensor, *, activation: bool, output: bool) -> list[Candidate]:
@@ -198,33 +284,28 @@ def _chosen(candidates: list[Candidate], x: Tensor, *, activation: bool, output:
     distinct: list[Candidate] = []
     for candidate in sorted(candidates, key=lambda c: (c.activation == "topk", c.centre)):  # the simpler first
         twins = (c for c in distinct if float((c.print - candidate.print).norm()) < SAME * size)
-        if next(twins, None) is None and not _needless(candidate, distinct):
+        if next(twins, None) is None:
             distinct.append(candidate)
-    distinct.sort(key=lambda c: -c.fits)
+    most = max(c.fits for c in distinct)
+    plain = [c.unrest for c in distinct if c.activation != "topk" and 1 - c.fits <= CLOSE * (1 - most)]
+    if not activation:  # with a k to choose something always fits: it must be clearly nearer to rest
+        distinct = [c for c in distinct if c.activation != "topk" or CLEAR * c.unrest < min(plain, default=math.inf)]
+    distinct.sort(key=lambda c: (1 - c.fits > CLOSE * (1 - most), c.unrest))
     best, *others = distinct
     rivals = [
         c
         for c in others
         if (c.activation != best.activation and not activation) or (c.output != best.output and not output)
     ]
-    close = [c for c in rivals if 1 - c.fits < CLEAR * (1 - best.fits)]
+    close = [c for c in rivals if 1 - c.fits <= CLOSE * (1 - most) and c.unrest < CLEAR * best.unrest]
     if close or (rivals and not best.fits > 0):
-        said = "; ".join(f"{c.name} explains {c.fits:.1%}" for c in [best, *rivals[:4]])
+        said = "; ".join(map(str, [best, *rivals[:4]]))
         why = "several fit about as well" if best.fits > 0 else "none rebuilds them (are they scaled as in training?)"
         raise SparsightError(
             f"what the weights do cannot be inferred from {len(x)} samples, since {why}: {said}; say which, with "
             "activation=... and output=..."
         )
     return distinct
-
-
-def _needless(candidate: Candidate, others: list[Candidate]) -> bool:
-    """Whether a topk is hardly better than the rectifier that it is with the largest k."""
-    return candidate.activation == "topk" and any(
-        1 - c.fits < CLEAR * (1 - candidate.fits)
-        for c in others
-        if (c.activation, c.pair, c.output, c.centre) == ("relu", candidate.pair, candidate.output, candidate.centre)
-    )
 
 
 def _model(what: Roles, candidates: list[Candidate], n: int, *, given: bool) -> Model:
@@ -238,8 +319,8 @@ def _model(what: Roles, candidates: list[Candidate], n: int, *, given: bool) -> 
         notes.append(f"a matrix is square, and it lies so that {best.fits:.1%} is explained: the other way {other:.1%}")
     if not given:
         second = next(iter(candidates[1:]), None)
-        beside = "" if second is None else f"; next best is {second.name} with {second.fits:.1%}"
-        notes.append(f"{best.name} was inferred: it explains {best.fits:.1%} of the variance of {n} samples{beside}")
+        beside = "" if second is None else f"; next best: {second}"
+        notes.append(f"inferred from {n} samples: {best}{beside}")
     elif best.centre:
         notes.append(f"b_dec is subtracted before the encoder: that explains {best.fits:.1%} of the variance")
     if not best.fits > 0:
