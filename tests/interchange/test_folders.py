@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from sparsight import interchange
+from sparsight.activations.batch_topk import BatchTopK
 from sparsight.core import SAE, Schema
 from sparsight.errors import SparsightError
 from sparsight.spec import build, names
@@ -348,7 +349,7 @@ def ours(architecture: str | dict[str, Any], preprocess: list[str] | None = None
             parameter.copy_(0.4 * torch.randn(parameter.shape, generator=dice))
             if "threshold" in name:
                 parameter.abs_()
-        if "batch_topk" in str(sae.architecture):
+        if isinstance(sae.activation, BatchTopK):
             sae.activation.threshold.fill_(0.5)
     return sae.eval()
 

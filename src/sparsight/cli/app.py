@@ -201,7 +201,7 @@ def convert(
     ],
     out: Annotated[Path, typer.Argument(help="The folder to write, which must be new.")],
     to: Annotated[str, typer.Option(help="saelens, sparsify or sparsight.")] = "sparsight",
-    data: Annotated[str | None, typer.Option(help="Samples to try the model on first, as in `sparsight train`.")] = None,
+    data: Annotated[str | None, typer.Option(help="Samples to try it on first, as in `sparsight train`.")] = None,
 ) -> None:
     """Bring a model from another system here, or from here to another.
 

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
@@ -17,10 +17,10 @@ from sparsight.interchange._roles import Pair, Roles, collected, roles
 from sparsight.interchange.known_answer import explained, sample
 
 ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], tuple[float, float]]] = {
+    "identity": (lambda pre: pre, (-float("inf"), float("inf"))),
     "relu": (torch.relu, (0.0, float("inf"))),
     "sigmoid": (torch.sigmoid, (0.0, 1.0)),
     "tanh": (torch.tanh, (-1.0, 1.0)),
-    "identity": (lambda pre: pre, (-float("inf"), float("inf"))),
     "softplus": (functional.softplus, (0.0, float("inf"))),
     "elu": (functional.elu, (-1.0, float("inf"))),
     "gelu": (functional.gelu, (-0.17, float("inf"))),
@@ -66,6 +66,8 @@ class Candidate:
     """How far the decoder is from where training leaves it; see `_unrest`."""
     print: Tensor
     """The reconstruction along a few random directions, [n, 4]."""
+    twins: list[str] = field(default_factory=list)
+    """Other activations that do the same on these samples."""
 
     @property
     def name(self) -> str:
@@ -283,9 +285,11 @@ def _chosen(candidates: list[Candidate], x: Tensor, *, activation: bool, output:
     size = float(x.norm())
     distinct: list[Candidate] = []
     for candidate in sorted(candidates, key=lambda c: (c.activation == "topk", c.centre)):  # the simpler first
-        twins = (c for c in distinct if float((c.print - candidate.print).norm()) < SAME * size)
-        if next(twins, None) is None:
+        twin = next((c for c in distinct if float((c.print - candidate.print).norm()) < SAME * size), None)
+        if twin is None:
             distinct.append(candidate)
+        elif candidate.activation != twin.activation:
+            twin.twins.append(candidate.activation)
     most = max(c.fits for c in distinct)
     plain = [c.unrest for c in distinct if c.activation != "topk" and 1 - c.fits <= CLOSE * (1 - most)]
     if not activation:  # with a k to choose something always fits: it must be clearly nearer to rest
@@ -321,6 +325,8 @@ def _model(what: Roles, candidates: list[Candidate], n: int, *, given: bool) -> 
         second = next(iter(candidates[1:]), None)
         beside = "" if second is None else f"; next best: {second}"
         notes.append(f"inferred from {n} samples: {best}{beside}")
+        if best.twins:
+            notes.append(f"on these samples {', '.join(dict.fromkeys(best.twins))} would do the same")
     elif best.centre:
         notes.append(f"b_dec is subtracted before the encoder: that explains {best.fits:.1%} of the variance")
     if not best.fits > 0:

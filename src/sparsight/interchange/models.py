@@ -131,12 +131,13 @@ def model_of_module(module: Any, data: Any) -> Model:
         raise SparsightError(f"encode gave {len(codes)} rows of codes for {len(x)} samples: one row each is needed")
     back: Callable[[Codes], Tensor] | None = None
     if decode is not None:
-        decode = decode if isinstance(module, nn.Module) else _either(decode, codes.dense())
+        made = decode if isinstance(module, nn.Module) else _either(decode, codes.dense())
 
-        def back(given: Codes) -> Tensor:
+        def rebuilt(given: Codes) -> Tensor:
             with place.evaluating():
-                return _rows(place.call("decode", decode, given.dense()))
+                return _rows(place.call("decode", made, given.dense()))
 
+        back = rebuilt
         recon = back(codes)
         if len(recon) != len(x):
             raise SparsightError(f"decode gave {list(recon.shape)} for {len(x)} rows of codes: one row each is needed")
@@ -213,19 +214,20 @@ class _Place:
 
 
 def _either(function: Callable[..., Any], rows: Tensor) -> Callable[[Tensor], Any]:
-    """A function that takes tensors, made of one in torch or in NumPy."""
+    """A function that takes tensors, made of one in torch or in NumPy, whichever it takes without complaint."""
 
     def in_numpy(given: Tensor) -> Any:
         return function(given.numpy())
 
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
-        try:
-            if isinstance(function(rows), Tensor | Codes | tuple):
-                return function
-        except Exception:  # not in torch, then; what fails in NumPy too is told
-            return in_numpy
-    return in_numpy
+        warnings.simplefilter("error")
+        for way in (function, in_numpy):
+            try:
+                way(rows)
+            except Exception:  # not this way; where neither is one, what torch says is told when it is used
+                continue
+            return way
+    return function
 
 
 def _of_module(module: nn.Module, x: Tensor) -> tuple[Callable[..., Any], Callable[..., Any] | None, str]:
