@@ -8,6 +8,7 @@ float32, and both compute in float64, lest two pre-activations that are nearly e
 """
 
 import copy
+import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -25,7 +26,17 @@ from sparsight import interchange
 from sparsight.core import SAE
 
 without_init("sparsify")
+without_init("dictionary_learning")
 
+from dictionary_learning.dictionary import (  # noqa: E402
+    AutoEncoder,
+    AutoEncoderNew,
+    GatedAutoEncoder,
+    JumpReluAutoEncoder,
+)
+from dictionary_learning.trainers.batch_top_k import BatchTopKSAE  # noqa: E402
+from dictionary_learning.trainers.matryoshka_batch_top_k import MatryoshkaBatchTopKSAE  # noqa: E402
+from dictionary_learning.trainers.top_k import AutoEncoderTopK  # noqa: E402
 from sparsify.config import SparseCoderConfig  # noqa: E402
 from sparsify.sparse_coder import SparseCoder  # noqa: E402
 
@@ -76,6 +87,18 @@ SPARSIFY: list[dict[str, Any]] = [
 ]
 
 
+DICTIONARIES: list[tuple[Any, dict[str, Any]]] = [
+    (AutoEncoder, {}),
+    (AutoEncoderNew, {}),
+    (GatedAutoEncoder, {}),
+    (JumpReluAutoEncoder, {}),
+    (AutoEncoderTopK, {"k": K}),
+    (BatchTopKSAE, {"k": K}),
+    (MatryoshkaBatchTopKSAE, {"k": K, "group_sizes": [24, 24, F - 48]}),
+]
+"""Of dictionary_learning, which ours only reads."""
+
+
 @torch.no_grad()
 def scrambled(module: Any) -> Any:
     """Every parameter at random, thresholds and all; rows of a pursuit of length one."""
@@ -104,6 +127,12 @@ def of_sparsify(coder: SparseCoder, x: Tensor) -> Outputs:
     if coder.W_skip is not None:
         recon = recon + x @ coder.W_skip.mT
     return x.new_zeros(len(x), coder.num_latents).scatter(1, index, values), recon
+
+
+@torch.no_grad()
+def of_dictionary(dictionary: Any, x: Tensor) -> Outputs:
+    codes = dictionary.double().encode(x)
+    return codes, dictionary.decode(codes)
 
 
 @torch.no_grad()
@@ -184,6 +213,17 @@ def rows(folder: Path, x: Tensor) -> Iterator[tuple[str, Any, Any]]:
         coder.save_to_disk(folder / f"s{n}" / "theirs")
         name = " ".join([knobs["activation"], *(key for key, value in knobs.items() if value is True)])
         yield f"sparsify {name}", *both(x, folder / f"s{n}/theirs", of_sparsify(coder, x), "sparsify", sparsify)
+
+    for n, (kind, knobs) in enumerate(DICTIONARIES):
+        dictionary = scrambled(kind(activation_dim=D, dict_size=F, **knobs))
+        if kind in (BatchTopKSAE, MatryoshkaBatchTopKSAE):
+            dictionary.threshold.fill_(0.7)
+        place = folder / f"d{n}" / "theirs"
+        place.mkdir(parents=True)
+        torch.save(dictionary.state_dict(), place / "ae.pt")
+        (place / "config.json").write_text(json.dumps({"trainer": {"dict_class": kind.__name__, **knobs}}))
+        ours = of_ours(interchange.read(place), x)
+        yield f"dictionary_learning {kind.__name__}", difference(ours, of_dictionary(dictionary, x)), ""
 
 
 def main() -> None:
