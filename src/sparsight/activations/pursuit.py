@@ -46,7 +46,7 @@ class Pursuit(Activation):
             residual = (x - decoder.bias).detach()
         gram = rows @ rows.T if len(rows) <= min(GRAM, self.k * len(pre)) else None
         picked, made, sizes = self._path(pre.detach(), rows.detach(), None if gram is None else gram.detach(), residual)
-        if not torch.is_grad_enabled():
+        if not torch.is_grad_enabled() and self.k**2 * len(pre) > GRAM**2:  # products that nothing needs
             return _added_up(sizes, picked, made, pre.shape[1])
         if gram is None:
             chosen = functional.embedding(picked, rows)  # [B, k, D]

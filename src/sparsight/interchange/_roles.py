@@ -14,7 +14,7 @@ from sparsight.interchange._files import flat, tensor, tensors
 ENCODER = re.compile(r"enc|(^|[^a-z])[wb]_?1$|(^|[._])[wb]_e$|latent_bias")
 DECODER = re.compile(r"dec|(^|[^a-z])[wb]_?2$|(^|[._])[wb]_d$|pre_bias|components|dictionary|mean_$")
 IGNORED = re.compile(
-    r"num_batches|running_|optim|adam|momentum|moment\d|learning_rate|(^|[/.])(step|iterations?)$|stats_"
+    r"num_batches|running_|optim|adam|momentum|moment\d|learning_rate|(^|[/.])(step|iterations?)$|stats_|latents_"
 )
 THRESHOLD = re.compile(r"threshold|theta")
 ALIEN = {"r_mag": "gated", "b_gate": "gated", "gate_bias": "gated", "w_skip": "skip", "log_var": "variational"}
