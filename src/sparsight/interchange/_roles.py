@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from sparsight.errors import SparsightError
-from sparsight.interchange._files import flat, tensor, tensors
+from sparsight.interchange._files import tensor, tensors
 
 ENCODER = re.compile(r"enc|(^|[^a-z])[wb]_?1$|(^|[._])[wb]_e$|latent_bias")
 DECODER = re.compile(r"dec|(^|[^a-z])[wb]_?2$|(^|[._])[wb]_d$|pre_bias|components|dictionary|mean_$")
@@ -249,6 +249,3 @@ def _biases(
     if unused:
         raise SparsightError(f"what is {unused[0]!r} {list(vectors[unused[0]].shape)}? There is: {listed(found)}")
     return chosen["encoder"], chosen["decoder"]
-
-
-__all__ = ["Pair", "Roles", "collected", "flat", "listed", "roles"]

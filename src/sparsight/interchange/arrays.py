@@ -102,8 +102,10 @@ def arrays(weights: Any, data: Any, activation: str | None = None, output: str |
             inferred is not clear; the sentence says which candidates fit how well.
     """
     found = collected(weights)
-    x, _ = sample(data, SAMPLES)
-    x = x[: max(FEWEST, WORK // max(value.numel() for value in found.values()))]
+    work = WORK // max(value.numel() for value in found.values())
+    x, _ = sample(data, min(SAMPLES, max(FEWEST, work)))
+    if not (x != x[0]).any():
+        raise SparsightError("all samples are equal: nothing can be learned from them; give others")
     activation, k = _asked(activation or _of_estimator(weights, "activation"))
     output = _output(output or _of_estimator(weights, "out_activation_"))
     what = roles(found, x.shape[1])
@@ -114,7 +116,10 @@ def arrays(weights: Any, data: Any, activation: str | None = None, output: str |
     if what.tied and not max(c.fits for c in candidates) > 0:
         return _encoder_only(what, activation, k)
     known = {"activation": activation is not None, "output": output is not None}
-    return _model(what, _chosen(candidates, x, **known), len(x), given=all(known.values()))
+    model = _model(what, _chosen(candidates, x, **known), len(x), given=all(known.values()))
+    if k is not None or not (model.activation or "").startswith("topk"):
+        return model
+    return replace(model, notes=(*model.notes, "its k is known to within a few: say activation='topk(25)' if you know"))
 
 
 def _of_estimator(weights: Any, name: str) -> str | None:
@@ -220,7 +225,7 @@ def _unrest(pair: Pair, codes: Codes, left: Tensor, recon: Tensor, output: str) 
     for r in [left] if output == "identity" else [left, left * recon * (1 - recon)]:
         power = r.square().sum(1).mean()
         if not power or not size:
-            return 0.0
+            return 0.0 if size else math.inf
         along = dense[:, read].T @ r / len(r)
         across = along - (along * rows).sum(1, keepdim=True) * rows
         found.append(float(r.mean(0).square().sum() / power + across.square().sum() / (size * power)))
@@ -302,7 +307,7 @@ def _chosen(candidates: list[Candidate], x: Tensor, *, activation: bool, output:
         if (c.activation != best.activation and not activation) or (c.output != best.output and not output)
     ]
     close = [c for c in rivals if 1 - c.fits <= CLOSE * (1 - most) and c.unrest < CLEAR * best.unrest]
-    if close or (rivals and not best.fits > 0):
+    if close or not (best.fits > 0 or (activation and output)):
         said = "; ".join(map(str, [best, *rivals[:4]]))
         why = "several fit about as well" if best.fits > 0 else "none rebuilds them (are they scaled as in training?)"
         raise SparsightError(

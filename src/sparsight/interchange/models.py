@@ -1,18 +1,16 @@
 """Models from anywhere as `core.Model`: ours, modules of torch, pairs of functions, arrays, files."""
 
 import inspect
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from sparsight.core import SAE, Codes, Model
 from sparsight.errors import SparsightError
+from sparsight.interchange._calling import Place, as_codes, either, rows_of
 from sparsight.interchange._roles import collected, roles
 from sparsight.interchange.arrays import arrays
 from sparsight.interchange.folders import format_of, opened
@@ -117,10 +115,10 @@ def model_of_module(module: Any, data: Any) -> Model:
         encode, decode, said = _of_module(module, x)
         notes.append(said)
     elif isinstance(module, Sequence) and len(module) == 2 and callable(module[0]):
-        encode, decode = _either(module[0], x), None if module[1] is None else module[1]
+        encode, decode = either(module[0], x), None if module[1] is None else module[1]
     else:
         raise SparsightError(f"{type(module).__name__} is no module and no pair of functions (encode, decode)")
-    place = _Place(module)
+    place = Place(module)
 
     def codes_of(raw: Tensor) -> Codes:
         with place.evaluating():
@@ -131,11 +129,11 @@ def model_of_module(module: Any, data: Any) -> Model:
         raise SparsightError(f"encode gave {len(codes)} rows of codes for {len(x)} samples: one row each is needed")
     back: Callable[[Codes], Tensor] | None = None
     if decode is not None:
-        made = decode if isinstance(module, nn.Module) else _either(decode, codes.dense())
+        made = decode if isinstance(module, nn.Module) else either(decode, codes.dense())
 
         def rebuilt(given: Codes) -> Tensor:
             with place.evaluating():
-                return _rows(place.call("decode", made, given.dense()))
+                return rows_of(place.call("decode", made, given.dense()))
 
         back = rebuilt
         recon = back(codes)
@@ -143,91 +141,6 @@ def model_of_module(module: Any, data: Any) -> Model:
             raise SparsightError(f"decode gave {list(recon.shape)} for {len(x)} rows of codes: one row each is needed")
     found = _weights(module, x, codes, back)
     return Model(encode=codes_of, decode=back, notes=(*notes, *found.pop("notes")), **found)
-
-
-def as_codes(given: Any) -> Codes:
-    """What an encoder gave, as codes on the CPU in float32.
-
-    Raises:
-        SparsightError: there are none in it.
-    """
-    if isinstance(given, Codes):
-        return given
-    if isinstance(given, tuple | list) and len(given) >= 2:
-        values, index = given[0], given[1]
-        if isinstance(index, Tensor) and not index.is_floating_point() and index.shape == values.shape:
-            wide = [each.shape[-1] for each in given[2:] if isinstance(each, Tensor)]
-            n_latents = wide[0] if wide else int(index.max()) + 1
-            return Codes.fixed(values.detach().cpu().float(), index.detach().cpu().long(), n_latents)
-        given = values
-    elif isinstance(given, tuple | list) and given:
-        given = given[0]
-    rows = _rows(given)
-    return Codes(rows, rows.shape[1])
-
-
-def _rows(given: Any) -> Tensor:
-    """[n, F] float32 on the CPU."""
-    if isinstance(given, np.ndarray):
-        given = torch.from_numpy(np.ascontiguousarray(given))
-    if not isinstance(given, Tensor):
-        raise SparsightError(f"a function gave {type(given).__name__}, and rows of numbers are needed, [n, F]")
-    given = given.detach()
-    rows = (given.to_dense() if given.layout != torch.strided else given).cpu().float()
-    if rows.ndim < 2:
-        raise SparsightError(f"a function gave {list(rows.shape)}, and rows of numbers are needed, [n, F]")
-    return rows.flatten(1)
-
-
-class _Place:
-    """Where a module's parameters are, and in which type."""
-
-    def __init__(self, module: Any) -> None:
-        self.module = module if isinstance(module, nn.Module) else None
-        self.like = next(iter(self.module.parameters()), None) if self.module is not None else None
-
-    @contextmanager
-    def evaluating(self) -> Iterator[None]:
-        training = self.module is not None and self.module.training
-        if self.module is not None:
-            self.module.eval()
-        try:
-            with torch.no_grad():
-                yield
-        finally:
-            if self.module is not None:
-                self.module.train(training)
-
-    def call(self, name: str, function: Callable[..., Any], rows: Tensor) -> Any:
-        """A function of the user's; what it raises is told in one sentence."""
-        rows = rows.to(self.like) if self.like is not None else rows
-        try:
-            return function(rows)
-        except SparsightError:
-            raise
-        except Exception as error:  # whatever a user's function may raise
-            said = " ".join(str(error).split())[:200]
-            raise SparsightError(
-                f"{name} failed on samples of {list(rows.shape)} ({type(error).__name__}: {said}): give a pair of "
-                "functions (encode, decode) that take rows of numbers, [n, D]"
-            ) from None
-
-
-def _either(function: Callable[..., Any], rows: Tensor) -> Callable[[Tensor], Any]:
-    """A function that takes tensors, made of one in torch or in NumPy, whichever it takes without complaint."""
-
-    def in_numpy(given: Tensor) -> Any:
-        return function(given.numpy())
-
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("error")
-        for way in (function, in_numpy):
-            try:
-                way(rows)
-            except Exception:  # not this way; where neither is one, what torch says is told when it is used
-                continue
-            return way
-    return function
 
 
 def _of_module(module: nn.Module, x: Tensor) -> tuple[Callable[..., Any], Callable[..., Any] | None, str]:
@@ -274,7 +187,7 @@ def _taking_indices(decode: Callable[..., Any] | None, module: nn.Module) -> Cal
 
 def _forward(module: nn.Module, x: Tensor) -> tuple[int, int] | None:
     """Which output of the forward pass are the codes, and which the reconstruction; None: it gives no two."""
-    place = _Place(module)
+    place = Place(module)
     try:
         with place.evaluating():
             given = place.call("forward", module, x)
@@ -288,7 +201,7 @@ def _forward(module: nn.Module, x: Tensor) -> tuple[int, int] | None:
     recons = [n for n, each in rows.items() if each.flatten(1).shape[1] == x.shape[1]]
     if not recons or len(rows) < 2:
         return None
-    recon = max(recons, key=lambda n: explained(x, _rows(rows[n])))
+    recon = max(recons, key=lambda n: explained(x, rows_of(rows[n])))
     return next(n for n in rows if n != recon), recon
 
 
