@@ -194,6 +194,29 @@ def report(
 
 
 @app.command()
+def convert(
+    model: Annotated[
+        Path,
+        typer.Argument(help="A run, a model.safetensors, or the folder of SAELens, sparsify or dictionary_learning."),
+    ],
+    out: Annotated[Path, typer.Argument(help="The folder to write, which must be new.")],
+    to: Annotated[str, typer.Option(help="saelens, sparsify or sparsight.")] = "sparsight",
+    data: Annotated[str | None, typer.Option(help="Samples to try it on first, as in `sparsight train`.")] = None,
+) -> None:
+    """Bring a model from another system here, or from here to another.
+
+    For example: [bold]sparsight convert runs/sae exported --to saelens --data digits[/bold]
+
+    Codes and reconstructions stay the same; preprocessing is folded into the
+    weights. With --data the model is tried first, and refused where it is worse
+    than the mean of the data.
+    """
+    from sparsight.cli import converting
+
+    converting.convert(model, out, to=to, data=data, console=console)
+
+
+@app.command()
 def recipes(
     name: Annotated[
         str | None, typer.Argument(help="Explain this one, and print it.", autocompletion=_recipe_names)

@@ -290,8 +290,14 @@ class Activation(nn.Module, ABC):
         """
         return torch.minimum(pre.abs(), pre.sort(dim=1).values.diff(dim=1).amin(1, keepdim=True))
 
-    def select(self, pre: Tensor, decoder: "Decoder") -> Codes:
-        """forward(pre), unless which codes there are depends on the decoder."""
+    def select(self, pre: Tensor, decoder: "Decoder", x: Tensor | None = None) -> Codes:
+        """forward(pre), unless which codes there are depends on the decoder, or on what the encoder saw.
+
+        Args:
+            pre: [B, F].
+            decoder: of the same model.
+            x: what the encoder saw, [B, D]; None: it is that of a stack.
+        """
         return self(pre)
 
     def pull_back(self, codes: Codes, of_codes: Tensor) -> Tensor:
