@@ -1,0 +1,313 @@
+"""Somebody's objective as a function of what a rule wants to vary: the error, or the codes."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from scipy.special import expit, logit
+
+from sparsight.errors import SparsightError
+from sparsight.objectives import parameters as layouts
+from sparsight.objectives.function import Function
+from sparsight.objectives.parameters import Layout, Unknown
+
+LOUD = 1e3
+"""How far inputs drown the noise that a step adds to them."""
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """Codes of a batch, [B, F]: rows[which]."""
+
+    rows: np.ndarray  # [kinds of samples, F]
+    which: np.ndarray  # [B]
+
+    @property
+    def codes(self) -> np.ndarray:
+        return self.rows[self.which]
+
+
+class Loss(Protocol):
+    """The objective as rules see it. All values are the whole loss, at the same random numbers."""
+
+    function: Function
+    x: np.ndarray  # ordinary samples, [B, D]
+    n_latents: int
+    ordinary: float
+    """The loss at ordinary samples and codes."""
+
+    @property
+    def domain(self) -> tuple[float, float]:
+        """What codes can be, as far as it is known."""
+        ...
+
+    def again(self) -> float:
+        """`ordinary` once more."""
+        ...
+
+    def error(self, x: np.ndarray, logits: np.ndarray) -> float | None:
+        """With these samples, [B, D], and the same reconstruction before its output function for each, [D]."""
+        ...
+
+    def penalty(self, pattern: Pattern, copies: int = 1) -> float | None:
+        """With these codes of the batch, taken `copies` times, while the reconstruction stays as it is."""
+        ...
+
+    def finite(self, pattern: Pattern) -> bool:
+        """Whether the loss and its gradients are finite at these codes."""
+        ...
+
+
+class OfTerms:
+    """fn(x, codes, reconstruction)."""
+
+    domain: tuple[float, float] = (0.0, 1.0)
+
+    def __init__(self, function: Function, x: np.ndarray, n_latents: int) -> None:
+        self.function, self.x, self.n_latents = function, x, n_latents
+        self._quiet = np.full((1, n_latents), 0.3)
+        ordinary = np.random.default_rng(0).uniform(0.05, 0.6, (len(x), n_latents))
+        function.settle(x=x, codes=ordinary, recon=self._near)
+        self._arrays = {"x": x, "codes": ordinary, "recon": self._near}
+        self.ordinary = self.again()
+
+    def again(self) -> float:
+        return self.function(**self._arrays)
+
+    @property
+    def _near(self) -> np.ndarray:
+        low, high = min(0.0, self.x.min()), max(1.0, self.x.max())
+        return 0.9 * self.x + 0.1 * (0.5 * low + 0.5 * high)
+
+    def error(self, x: np.ndarray, logits: np.ndarray) -> float | None:
+        codes = np.repeat(self._quiet, len(x), 0)
+        return self.function.tried(x=x, codes=codes, recon=np.broadcast_to(logits, x.shape))
+
+    def penalty(self, pattern: Pattern, copies: int = 1) -> float | None:
+        x, near, codes = (np.concatenate([a] * copies) for a in (self.x, self._near, pattern.codes))
+        return self.function.tried(x=x, codes=codes, recon=near)
+
+    def finite(self, pattern: Pattern) -> bool:
+        return self.function.finite({"x": self.x, "codes": pattern.codes, "recon": self._near})
+
+
+ACTIVATIONS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any], tuple[float, float]]] = {
+    "sigmoid": (expit, logit, (0.0, 1.0)),
+    "tanh": (np.tanh, np.arctanh, (-1.0, 1.0)),
+    "relu": (lambda z: np.maximum(z, 0.0), lambda a: a, (0.0, np.inf)),
+    "identity": (lambda z: z, lambda a: a, (-np.inf, np.inf)),
+    "softplus": (lambda z: np.logaddexp(0.0, z), lambda a: np.log(np.expm1(a)), (0.0, np.inf)),
+}
+"""The function, its inverse, and where its values lie."""
+
+
+class OfStep:
+    """fn(x, parameters): a step with one hidden layer, whose codes and error are set through its parameters."""
+
+    def __init__(self, function: Function, x: np.ndarray, layout: Layout) -> None:
+        self.function, self.x, self.layout = function, x, layout
+        self.n_inputs, self.n_latents = layout.n_inputs, layout.n_latents
+        self.ordinary = self.again()
+        others = [function.tried(seed, x=x, parameters=layout.put(**self.start())) for seed in (1, 2)]
+        self.noisy = any(other is not None and other != self.ordinary for other in others)
+        """Two calls differ where the seed does."""
+        self.activation = self._activation()
+
+    @property
+    def domain(self) -> tuple[float, float]:
+        return ACTIVATIONS[self.activation][2] if self.activation else (-np.inf, np.inf)
+
+    @property
+    def matrices(self) -> list[str]:
+        """The names of its weights."""
+        return [name for part, name in self.layout.parts.items() if part in ("W_enc", "W_dec")]
+
+    def again(self) -> float:
+        return self.function(x=self.x, parameters=self.layout.put(**self.start()))
+
+    def __call__(self, x: np.ndarray, *, seed: int = 0, **parts: Any) -> float:
+        """The loss with these parts and all other parameters 0; NaN where the function cannot be called so."""
+        value = self.function.tried(seed, x=x, parameters=self.layout.put(**parts))
+        return np.nan if value is None else value
+
+    def start(self) -> dict[str, np.ndarray]:
+        """Glorot's range for weights, and biases of 0."""
+        dice, high = np.random.default_rng(0), np.sqrt(6 / (self.n_inputs + self.n_latents))
+        shapes = {"W_enc": (self.n_inputs, self.n_latents), "W_dec": (self.n_latents, self.n_inputs)}
+        return {part: dice.uniform(-high, high, shape) for part, shape in shapes.items() if part in self.layout.parts}
+
+    def error(self, x: np.ndarray, logits: np.ndarray) -> float | None:
+        if "b_dec" not in self.layout.parts:
+            return None
+        return self(x, b_dec=logits)
+
+    def mean_code(self, x: np.ndarray, unused: np.ndarray, **parts: Any) -> float:
+        """E[codes], read off how much stronger the decoder's bias acts than its weights, at inputs that are 0."""
+        if not {"W_dec", "b_dec"} <= self.layout.parts.keys():
+            return np.nan
+        step, of = 1e-2, {}
+        for part, size in (("W_dec", 1 / self.n_latents), ("b_dec", 1.0)):
+            value = step * size * (np.tile(unused, (self.n_latents, 1)) if part == "W_dec" else unused)
+            of[part] = self(x, **parts, **{part: value}) - self(x, **parts, **{part: -value})
+        return of["W_dec"] / of["b_dec"] if of["b_dec"] else np.nan
+
+    def _activation(self) -> str | None:
+        """Its name, by its values; None: another one."""
+        z = np.array([-3.0, -1.0, -0.25, 0.25, 1.0, 3.0])
+        some = np.ones(self.n_inputs)
+        if "b_enc" not in self.layout.parts:
+            return None
+        x = np.full_like(self.x, 0.5)
+        found = np.array([self.mean_code(x, some, b_enc=each) for each in z])
+        fits = {name: np.abs(f(z) - found).max() for name, (f, _, _) in ACTIVATIONS.items()}
+        best = min(fits, key=lambda name: np.nan_to_num(fits[name], nan=np.inf))
+        return best if fits[best] < 0.03 else None
+
+    def crafted(self, pattern: Pattern) -> tuple[np.ndarray, dict[str, Any]] | None:
+        """Samples and encoder that give these codes; None: it cannot be done."""
+        if self.activation is None:
+            return None
+        inverse, (low, high) = ACTIVATIONS[self.activation][1:]
+        if np.ptp(pattern.rows) == 0:
+            bias = float(inverse(pattern.rows.flat[0]))
+            return (self._resting(len(pattern.which)), {"b_enc": bias}) if np.isfinite(bias) else None
+        with np.errstate(all="ignore"):
+            z = np.clip(inverse(pattern.rows), -1e3, 1e3)
+        half = self.n_inputs // 2
+        kinds = len(z)
+        if "W_dec" not in self.layout.parts or half < kinds or (pattern.rows < low).any() or (pattern.rows > high).any():
+            return None
+        loud = LOUD if self.noisy else 1.0
+        group = np.arange(half) % kinds  # the inputs that are on for each kind of sample
+        on = self._resting(kinds)
+        on[group, np.arange(half)] = loud
+        base = float(np.median(z))
+        W = np.zeros((self.n_inputs, self.n_latents))
+        W[:half] = ((z - base) / (loud * np.bincount(group)[:, None]))[group]
+        return on[pattern.which], {"W_enc": W, "b_enc": base}
+
+    def _resting(self, n: int) -> np.ndarray:
+        """Samples whose first half is 0; no crafted encoder reads the other."""
+        return np.tile(np.where(np.arange(self.n_inputs) < self.n_inputs // 2, 0.0, 0.5), (n, 1))
+
+    def penalty(self, pattern: Pattern, copies: int = 1) -> float | None:
+        made = self.crafted(pattern)
+        if made is None:
+            return None
+        x, parts = np.concatenate([made[0]] * copies), made[1]
+        if not self.obeys(pattern):
+            return None
+        resting = self._resting(len(x))
+        value = self(x, **parts) - self(x, b_enc=parts["b_enc"])
+        constant = self(resting, b_enc=parts["b_enc"])
+        if "W_enc" not in parts:
+            return constant
+        decay = 0.0 if self.noisy else self(resting, **parts) - constant
+        return constant + value - decay
+
+    def obeys(self, pattern: Pattern) -> bool:
+        """Whether the codes are those that were wanted, on the mean."""
+        made = self.crafted(pattern)
+        if made is None or "W_enc" not in made[1] or "b_dec" not in self.layout.parts:
+            return made is not None
+        unused = (np.arange(self.n_inputs) >= self.n_inputs // 2).astype(float)
+        wanted = pattern.codes.mean()
+        return bool(abs(self.mean_code(made[0], unused, **made[1]) - wanted) < 0.03 * abs(wanted) + 1e-3)
+
+    def finite(self, pattern: Pattern) -> bool:
+        made = self.crafted(Pattern(np.where(pattern.rows == 0, 0.0, pattern.rows), pattern.which))
+        if made is None:
+            return True
+        parts = {**self.start(), **made[1]}
+        parts.pop("W_dec", None)
+        return self.function.finite({"x": made[0], "parameters": self.layout.put(**parts)})
+
+    @cached_property
+    def still(self) -> dict[str, Any] | None:
+        """The arguments that switch its noise off; None: none does."""
+        off = {name: _off(value) for name, value in self.function.switches.items()}
+        if not off:
+            return None
+        arrays = {"x": self.x, "parameters": self.layout.put(**self.start())}
+        try:
+            values = {tuple(self.function.terms(arrays, seed=seed, off=off).values()) for seed in (0, 1)}
+        except Exception:
+            return None
+        return off if len(values) == 1 else None
+
+
+def _off(value: Any) -> Any:
+    return False if isinstance(value, bool) else None if value is None else 0.0
+
+
+def open_step(
+    function: Function, given: Any, x: Callable[[int], np.ndarray], n_inputs: int | None, n_latents: int | None
+) -> OfStep:
+    """A step with parameters of the shapes that somebody gave, or of shapes guessed from the names that it asks for.
+
+    Raises:
+        SparsightError: none of them can be called.
+    """
+    failed: SparsightError | None = None
+    for layout in _layouts(function, given, x, n_inputs, n_latents):
+        samples = x(layout.n_inputs)
+        try:
+            function.settle(x=samples, parameters=layout.put())
+        except SparsightError as error:
+            failed = failed or error
+        else:
+            return OfStep(function, samples, layout)
+    if failed is None:
+        raise SparsightError(f"n_inputs={n_inputs} and n_latents={n_latents} do not fit the parameters of {function.name}")
+    raise SparsightError(f"{failed}; say which shapes it takes by parameters={{'w1': (784, 200), ...}}")
+
+
+def _layouts(
+    function: Function, given: Any, x: Callable[[int], np.ndarray], n_inputs: int | None, n_latents: int | None
+) -> Iterator[Layout]:
+    if given is None:
+        given = getattr(function.fn, "parameters", None)
+    if given is None and not function.split:
+        default = inspect.signature(function.fn).parameters[function.names["parameters"]].default
+        given = None if default is inspect.Parameter.empty else default
+    if given is not None and not callable(given):
+        yield from layouts.read(given, n_inputs, n_latents, isinstance(given, list | tuple))
+        return
+    width, latents = n_inputs or 784, n_latents or 200
+    names = list(function.split) or _asked(function, x(width), width, latents)
+    if names:
+        yield from layouts.guessed(names, width, latents)
+    else:
+        yield from layouts.listed(width, latents)
+
+
+def _asked(function: Function, x: np.ndarray, width: int, latents: int) -> list[str]:
+    """The names that a step asks of its parameters; none where it takes a list.
+
+    Raises:
+        SparsightError: a name that says nothing.
+    """
+    names: list[str] = []
+    function.backend = "torch" if "torch" in function.modules or not function.modules else "numpy"
+    function.dtype = np.float32
+    missing: str | None = ""
+    while missing is not None:
+        for layout in layouts.guessed(names, width, latents):
+            missing = function.asks(x, Unknown(layout.zeros()))
+            if missing is not None:
+                break
+        else:
+            break
+        part = layouts.part_of(missing)
+        if part is None or part in layout.parts:
+            raise SparsightError(
+                f"{function.name} asks for the parameter {missing!r}, whose shape cannot be guessed: "
+                f"say parameters={{{missing!r}: (784, 200), ...}}"
+            )
+        names.append(missing)
+    return names
+
+
