@@ -68,7 +68,8 @@ def diagnose_objective(
         else:
             loss = OfTerms(function, batch(width or 784), n_latents or 200)
         _check_steady(loss)
-        if not np.isfinite(loss.ordinary):
+        broken = not np.isfinite(loss.ordinary)
+        if broken and not isinstance(loss, OfStep):
             return [_broken(loss.ordinary)]
         error, penalty = measured_error(loss), measured_penalty(loss)
         step = loss if isinstance(loss, OfStep) else None
@@ -82,7 +83,10 @@ def diagnose_objective(
             decay=None if step is None else measured_decay(step, penalty.target),
             noise=None if step is None else measured_noise(step),
         )
-        return findings(measured)
+        found = findings(measured)
+        if broken:  # the rest would be about sums with something in them that is no number
+            return [each for each in found if each.rule == "codes-are-no-probabilities"] or [_broken(loss.ordinary)]
+        return found
 
 
 def _check_steady(loss: Loss) -> None:

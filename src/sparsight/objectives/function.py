@@ -60,6 +60,11 @@ class Function:
         self.kind, self.names, self.split, self.switches = self._read()
 
     @property
+    def _order(self) -> tuple[tuple[str, Any], ...]:
+        torch_first = "torch" in self.modules or not self.modules
+        return _PRECISIONS if torch_first else (*_PRECISIONS[2:], *_PRECISIONS[:2])
+
+    @property
     def language(self) -> str:
         """What its lines are written in."""
         known = [name for name in ("tensorflow", "keras", "jax") if name in self.modules]
@@ -107,26 +112,27 @@ class Function:
         Raises:
             SparsightError: it can be called with none.
         """
-        torch_first = "torch" in self.modules or not self.modules
-        order = _PRECISIONS if torch_first else (*_PRECISIONS[2:], *_PRECISIONS[:2])
         failures: dict[tuple[str, Any], Exception] = {}
-        for self.backend, self.dtype in order:
+        for self.backend, self.dtype in self._order:
             try:
                 self.terms(arrays, graph=True)
             except _CallFailed as failed:
                 failures[self.backend, self.dtype] = failed.reason
             else:
                 return
-        wanted = ("torch" if torch_first else "numpy", np.float32)
-        self.backend, self.dtype = order[0]
-        raise SparsightError(self._failure(failures[wanted], arrays))
+        self.backend, self.dtype = self._order[0]
+        raise SparsightError(self._failure(failures[self._order[1]], arrays))
 
     def asks(self, x: np.ndarray, parameters: Unknown) -> str | None:
-        """The parameter that is not there, or None."""
-        try:
-            self.terms({"x": x, "parameters": parameters})
-        except _CallFailed as failed:
-            return failed.reason.args[0] if isinstance(failed.reason, Asked) else None
+        """The parameter that it asks for and that is not there, or None."""
+        for self.backend, self.dtype in self._order:
+            try:
+                self.terms({"x": x, "parameters": parameters})
+            except _CallFailed as failed:
+                if isinstance(failed.reason, Asked):
+                    return failed.reason.args[0]
+            else:
+                break
         return None
 
     def _failure(self, reason: Exception, arrays: Mapping[str, Arrays]) -> str:

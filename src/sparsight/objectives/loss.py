@@ -14,8 +14,12 @@ from sparsight.objectives import parameters as layouts
 from sparsight.objectives.function import Function
 from sparsight.objectives.parameters import Layout, Unknown
 
-LOUD = 1e3
+LOUD = 100.0
 """How far inputs drown the noise that a step adds to them."""
+QUIET = 0.3
+"""A code at which every penalty is finite."""
+OFF = 0.3
+"""An input that no output function gives at 0, so that the error has a slope there."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,18 @@ class Loss(Protocol):
         """What codes can be, as far as it is known."""
         ...
 
+    @property
+    def kinds(self) -> int:
+        """How many kinds of samples a pattern can have."""
+        ...
+
     def again(self) -> float:
         """`ordinary` once more."""
+        ...
+
+    @property
+    def rounding(self) -> float:
+        """Differences of the loss that mean nothing."""
         ...
 
     def error(self, x: np.ndarray, logits: np.ndarray) -> float | None:
@@ -65,10 +79,11 @@ class OfTerms:
     """fn(x, codes, reconstruction)."""
 
     domain: tuple[float, float] = (0.0, 1.0)
+    kinds = 11
 
     def __init__(self, function: Function, x: np.ndarray, n_latents: int) -> None:
         self.function, self.x, self.n_latents = function, x, n_latents
-        self._quiet = np.full((1, n_latents), 0.3)
+        self._quiet = np.full((1, n_latents), QUIET)
         ordinary = np.random.default_rng(0).uniform(0.05, 0.6, (len(x), n_latents))
         function.settle(x=x, codes=ordinary, recon=self._near)
         self._arrays = {"x": x, "codes": ordinary, "recon": self._near}
@@ -76,6 +91,10 @@ class OfTerms:
 
     def again(self) -> float:
         return self.function(**self._arrays)
+
+    @property
+    def rounding(self) -> float:
+        return _rounding(self)
 
     @property
     def _near(self) -> np.ndarray:
@@ -121,9 +140,17 @@ class OfStep:
         return ACTIVATIONS[self.activation][2] if self.activation else (-np.inf, np.inf)
 
     @property
+    def kinds(self) -> int:
+        return min(11, self.n_inputs // 2)
+
+    @property
     def matrices(self) -> list[str]:
         """The names of its weights."""
         return [name for part, name in self.layout.parts.items() if part in ("W_enc", "W_dec")]
+
+    @property
+    def rounding(self) -> float:
+        return _rounding(self)
 
     def again(self) -> float:
         return self.function(x=self.x, parameters=self.layout.put(**self.start()))
@@ -156,14 +183,17 @@ class OfStep:
 
     def _activation(self) -> str | None:
         """Its name, by its values; None: another one."""
-        z = np.array([-3.0, -1.0, -0.25, 0.25, 1.0, 3.0])
+        z = np.array([-3.0, -1.0, -0.25, 0.25, 0.5, 0.75, 1.0, 3.0])
         some = np.ones(self.n_inputs)
         if "b_enc" not in self.layout.parts:
             return None
-        x = np.full_like(self.x, 0.5)
+        x = np.full_like(self.x, OFF)
         found = np.array([self.mean_code(x, some, b_enc=each) for each in z])
-        fits = {name: np.abs(f(z) - found).max() for name, (f, _, _) in ACTIVATIONS.items()}
-        best = min(fits, key=lambda name: np.nan_to_num(fits[name], nan=np.inf))
+        told = np.isfinite(found)  # a penalty may be infinite at the others
+        if told.sum() < 2:
+            return None
+        fits = {name: np.abs(f(z) - found)[told].max() for name, (f, _, _) in ACTIVATIONS.items()}
+        best = min(fits, key=lambda name: fits[name])
         return best if fits[best] < 0.03 else None
 
     def crafted(self, pattern: Pattern) -> tuple[np.ndarray, dict[str, Any]] | None:
@@ -171,42 +201,40 @@ class OfStep:
         if self.activation is None:
             return None
         inverse, (low, high) = ACTIVATIONS[self.activation][1:]
-        if np.ptp(pattern.rows) == 0:
-            bias = float(inverse(pattern.rows.flat[0]))
+        base = float(inverse(QUIET))
+        if "W_dec" not in self.layout.parts:  # tied: only where the encoder is 0 is the reconstruction left alone
+            constant = np.ptp(pattern.rows) == 0
+            bias = float(inverse(pattern.rows.flat[0])) if constant else np.nan
             return (self._resting(len(pattern.which)), {"b_enc": bias}) if np.isfinite(bias) else None
+        half, kinds = self.n_inputs // 2, len(pattern.rows)
+        if half < kinds or (pattern.rows < low).any() or (pattern.rows > high).any():
+            return None
         with np.errstate(all="ignore"):
             z = np.clip(inverse(pattern.rows), -1e3, 1e3)
-        half = self.n_inputs // 2
-        kinds = len(z)
-        if "W_dec" not in self.layout.parts or half < kinds or (pattern.rows < low).any() or (pattern.rows > high).any():
-            return None
         loud = LOUD if self.noisy else 1.0
         group = np.arange(half) % kinds  # the inputs that are on for each kind of sample
         on = self._resting(kinds)
         on[group, np.arange(half)] = loud
-        base = float(np.median(z))
         W = np.zeros((self.n_inputs, self.n_latents))
         W[:half] = ((z - base) / (loud * np.bincount(group)[:, None]))[group]
         return on[pattern.which], {"W_enc": W, "b_enc": base}
 
     def _resting(self, n: int) -> np.ndarray:
         """Samples whose first half is 0; no crafted encoder reads the other."""
-        return np.tile(np.where(np.arange(self.n_inputs) < self.n_inputs // 2, 0.0, 0.5), (n, 1))
+        return np.tile(np.where(np.arange(self.n_inputs) < self.n_inputs // 2, 0.0, OFF), (n, 1))
 
     def penalty(self, pattern: Pattern, copies: int = 1) -> float | None:
         made = self.crafted(pattern)
         if made is None:
             return None
         x, parts = np.concatenate([made[0]] * copies), made[1]
-        if not self.obeys(pattern):
-            return None
-        resting = self._resting(len(x))
-        value = self(x, **parts) - self(x, b_enc=parts["b_enc"])
-        constant = self(resting, b_enc=parts["b_enc"])
         if "W_enc" not in parts:
-            return constant
-        decay = 0.0 if self.noisy else self(resting, **parts) - constant
-        return constant + value - decay
+            return self(x, **parts)
+        if np.ptp(pattern.rows) > 0 and not self.obeys(pattern):
+            return None
+        usual, resting = {"b_enc": parts["b_enc"]}, self._resting(len(x))
+        decay = 0.0 if self.noisy else self(resting, **parts) - self(resting, **usual)
+        return self(x, **parts) - self(x, **usual) - decay
 
     def obeys(self, pattern: Pattern) -> bool:
         """Whether the codes are those that were wanted, on the mean."""
@@ -218,7 +246,7 @@ class OfStep:
         return bool(abs(self.mean_code(made[0], unused, **made[1]) - wanted) < 0.03 * abs(wanted) + 1e-3)
 
     def finite(self, pattern: Pattern) -> bool:
-        made = self.crafted(Pattern(np.where(pattern.rows == 0, 0.0, pattern.rows), pattern.which))
+        made = self.crafted(pattern)
         if made is None:
             return True
         parts = {**self.start(), **made[1]}
@@ -237,6 +265,10 @@ class OfStep:
         except Exception:
             return None
         return off if len(values) == 1 else None
+
+
+def _rounding(loss: Loss) -> float:
+    return (1e-9 if loss.function.dtype == np.float64 else 1e-5) * abs(loss.ordinary)
 
 
 def _off(value: Any) -> Any:
@@ -291,8 +323,6 @@ def _asked(function: Function, x: np.ndarray, width: int, latents: int) -> list[
         SparsightError: a name that says nothing.
     """
     names: list[str] = []
-    function.backend = "torch" if "torch" in function.modules or not function.modules else "numpy"
-    function.dtype = np.float32
     missing: str | None = ""
     while missing is not None:
         for layout in layouts.guessed(names, width, latents):

@@ -13,6 +13,8 @@ from sparsight.objectives.loss import Loss, OfTerms, Pattern
 Over = Literal["features", "activations", "samples", "all codes"]
 """What the penalty's argument is a mean of: each feature's codes, nothing, each sample's codes, or all."""
 TOLERANCE = 0.02
+_GRID = np.array([1e-4, 1e-3, 1e-2, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 0.9999])
+"""Constant codes; the outer three at each end are ten times nearer to it, one by one."""
 
 
 def _kl(p: float | np.ndarray, q: np.ndarray | float) -> np.ndarray:
@@ -135,21 +137,22 @@ class Penalty:
     profile: Mapping[float, float] = field(default_factory=dict)
 
 
-def mixture(target: float, domain: tuple[float, float], n: int, n_latents: int) -> tuple[int, float, float]:
+def mixture(target: float, domain: tuple[float, float], most: int) -> tuple[int, float, float]:
     """Of `period` samples one has the first code and the others the second, so that the mean is the target."""
     low, high = (domain[0], domain[1]) if np.isfinite(domain).all() else (0.0, 1.0)
     share = (target - low) / (high - low)
     flipped = share > 0.5
     share = 1 - share if flipped else share
-    period = next((k for k in (10, 5, 2) if k <= min(1 / share, n, n_latents)), 2)
+    period = next((k for k in (10, 5, 2) if k <= min(1 / share, most)), 2)
     loud, quiet = share * (0.9 * period + 0.1), 0.1 * share
     loud, quiet = (1 - loud, 1 - quiet) if flipped else (loud, quiet)
     return period, low + (high - low) * loud, low + (high - low) * quiet
 
 
-def patterns(target: float, domain: tuple[float, float], n: int, n_latents: int) -> dict[str, Pattern]:
+def patterns(loss: Loss, target: float, domain: tuple[float, float]) -> dict[str, Pattern]:
     """Codes whose mean is the target: constant; selective; by sample alone; by feature alone."""
-    period, loud, quiet = mixture(target, domain, n, n_latents)
+    n, n_latents = len(loss.x), loss.n_latents
+    period, loud, quiet = mixture(target, domain, min(n, n_latents, loss.kinds - 1))
     samples, features = np.arange(period + 1), np.arange(n_latents)
     which = np.arange(n) % period
     which[n - n % period :] = period  # a rest that makes no whole period stays at the target
@@ -175,12 +178,11 @@ def measured_penalty(loss: Loss) -> Penalty:
         value = loss.penalty(Pattern(np.full((1, n_latents), code), np.zeros(n, dtype=int)), copies)
         return np.nan if value is None else value
 
-    low = -1.0 if loss.domain[0] == -1 or _reaches_below(loss, of_constant) else 0.0
-    inner = np.array([1e-4, 1e-3, 1e-2, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 0.9999])
-    grid = low + (1 - low) * inner
+    low = -1.0 if loss.domain[0] == -1 and np.isfinite(of_constant(-0.5)) or _reaches_below(loss, of_constant) else 0.0
+    grid = low + (1 - low) * _GRID
     profile = {float(a): of_constant(a) for a in grid}
     values = np.array(list(profile.values()))
-    if not np.isfinite(values).all() or np.ptp(values) <= 1e-10 * np.abs(values).max() + 1e-300:
+    if not np.isfinite(values).all() or np.ptp(values) <= loss.rounding:
         return Penalty(profile=profile)
     span = float(np.ptp(values))
     best = int(values.argmin())
@@ -194,7 +196,7 @@ def measured_penalty(loss: Loss) -> Penalty:
             of_constant, bounds=(grid[best - 1], grid[best + 1]), method="bounded", options={"xatol": 1e-7}
         )
         shape, target = "target", float(found.x)
-    half = _divergent(values[:3], inner[:3]) != _divergent(values[:-4:-1], 1 - inner[:-4:-1])
+    half = _divergent(values[:3]) != _divergent(values[:-4:-1])
     mean = target if shape == "target" else low + 0.1 * (1 - low)
     rises = {a: v - (of_constant(target) if shape == "target" else values[0]) for a, v in profile.items()}
     divergence = slope = np.nan
@@ -221,10 +223,9 @@ def _reaches_below(loss: Loss, of_constant: Callable[[float], float]) -> bool:
     return bool(np.isfinite(values).all() and min(values[:3]) < min(values[3:]) and np.ptp(values[:3]) > 0)
 
 
-def _divergent(values: np.ndarray, distance: np.ndarray) -> bool:
+def _divergent(values: np.ndarray) -> bool:
     """Whether it grows like −log of the distance to an end of the interval."""
     nearer, farther = values[0] - values[1], values[1] - values[2]
-    del distance
     return bool(nearer > 0 and farther > 0 and 0.8 < nearer / farther < 1.25)
 
 
@@ -232,7 +233,7 @@ def _over(
     loss: Loss, mean: float, ends: tuple[float, float], of_constant: Callable[[float], float], span: float
 ) -> tuple[Over | None, float, float, float]:
     """What means are taken over: the hypothesis that foretells the cost of three patterns of codes with one mean."""
-    made = patterns(mean, ends, len(loss.x), loss.n_latents)
+    made = patterns(loss, mean, ends)
     costs = {name: loss.penalty(pattern) for name, pattern in made.items()}
     known = {name: cost for name, cost in costs.items() if cost is not None and np.isfinite(cost)}
     if len(known) < len(made):

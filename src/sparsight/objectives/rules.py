@@ -15,7 +15,7 @@ WEIGHT, DECAY = 3.0, 3e-3
 """UFLDL's weight of the divergence, and of weight decay, beside ½‖error‖² per sample."""
 FAR, TOO_FAR = 10.0, 100.0
 """By how many times a weight is off to be doubtful, and to be wrong."""
-FAINT, LOUD = 0.01, 1.0
+FAINT, LOUD = 0.01, 5.0
 """Noise against the variance of the data, below and above which it does not serve."""
 _MENDED = ("architecture.kl=3.0", "terms.kl_per_activation.weight=0.0")
 
@@ -250,7 +250,7 @@ def saturation(m: Measured) -> Iterator[Finding]:
     low, high = loss.domain
     ends = [end for end in (low, high) if np.isfinite(end)]
     mean = p.target if p.shape == "target" else 0.1
-    usual = patterns(mean, (low, high) if m.bounded else (0.0, 1.0), len(loss.x), loss.n_latents)["selective"]
+    usual = patterns(loss, mean, (low, high) if m.bounded else (0.0, 1.0))["selective"]
     if not loss.finite(usual):
         return
     broken: dict[float, bool] = {}
