@@ -102,7 +102,7 @@ class Function:
             other = next(name for name in rest if name != x)
             return "step", {**names, "x": x, "parameters": other}, (), switches
         split = tuple(name for name in rest if part_of(name) is not None and roles[name] in (None, "parameters"))
-        if len(split) >= 2 and len(rest) == len(split) + 1:
+        if "W_enc" in map(part_of, split) and len(rest) == len(split) + 1:
             return "step", {**names, "x": next(name for name in rest if name not in split)}, split, switches
         raise SparsightError(f"{self.name}({', '.join(rest)}) can be read in more ways than one: {_SAY}")
 

@@ -268,7 +268,8 @@ class OfStep:
 
 
 def _rounding(loss: Loss) -> float:
-    return (1e-9 if loss.function.dtype == np.float64 else 1e-5) * abs(loss.ordinary)
+    size = abs(loss.ordinary) if np.isfinite(loss.ordinary) else 1.0
+    return (1e-9 if loss.function.dtype == np.float64 else 1e-5) * size
 
 
 def _off(value: Any) -> Any:

@@ -76,8 +76,7 @@ def means(m: Measured) -> Iterator[Finding]:
             said=f"The penalty is taken of every activation and not of each feature's mean: codes that are "
             f"{p.target:.3g} for every sample cost least, and selective codes with the same mean cost more.",
             numbers=numbers,
-            cause="Each activation is pulled to the target, and a feature that is silent for most samples and loud for "
-            "a few is what the penalty is there to make.",
+            cause="It punishes what a sparse code is: silent for most samples and loud for a few.",
             fix=mended,
             changes=_MENDED,
         )
@@ -341,9 +340,9 @@ def decays(m: Measured) -> Iterator[Finding]:
             rule="no-weight-decay",
             id="D08",
             severity="amber",
-            said="Nothing decays the weights"
+            said="Nothing decays the weights."
             if none
-            else f"Weight decay is {DECAY / of_weights:,.0f} times weaker than is usual, and does nothing",
+            else f"Weight decay is {DECAY / of_weights:,.0f} times weaker than is usual, and does nothing.",
             numbers=(number,),
             cause="Weights of inputs that hardly vary keep the noise that they started with, and filters look like it. An "
             "optimiser's own decay is not seen here.",
@@ -398,7 +397,7 @@ def noises(m: Measured) -> Iterator[Finding]:
             said="Two calls differ, and the step has no argument that switches its noise off.",
             numbers=(),
             cause="The cost of test samples is then that of noisy ones, as are codes made in the same way.",
-            fix=f"Take `training=True` as an argument, and write `{m.lines.x} = {m.lines.noise()}` under `if training:`.",
+            fix=f"Take `training=True` as an argument, and encode `{m.lines.noise()} if training else {m.lines.x}`.",
         )
     if noise.shared:
         yield Finding(
@@ -409,10 +408,9 @@ def noises(m: Measured) -> Iterator[Finding]:
             numbers=(Number(name="vectors of noise in a batch", value=1.0, null=float(len(step.x))),),
             cause="Its shape is that of one sample and is broadcast, so it does not average out over the batch.",
             fix=f"Draw it in the shape of the batch: `{m.lines.noise()}`.",
-            changes=("corruption.std=0.3",),
         )
     variance = float(step.x.var(0).mean())
-    ratio = noise.std**2 / variance
+    ratio = noise.std**2 / variance if variance > 0 else np.nan
     if np.isfinite(ratio) and not noise.masks and not FAINT <= ratio <= LOUD:
         faint = ratio < FAINT
         yield Finding(
@@ -445,7 +443,7 @@ def inputs(m: Measured) -> Iterator[Finding]:
         )
 
 
-RULES = (saturation, means, scale, shape, batch, errors, decays, noises, inputs)
+RULES = (means, scale, saturation, shape, batch, errors, decays, noises, inputs)
 
 
 def _ratio(twice: float, once: float) -> float:
