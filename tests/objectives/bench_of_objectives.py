@@ -197,7 +197,9 @@ def eager(*arrays: Any) -> None:
 
 def right_eager(x: np.ndarray, codes: np.ndarray, recon: np.ndarray) -> Eager:
     eager(x, codes, recon)
-    return Eager(0.5 * np.square(recon - x).sum(1).mean() + 3 * np_kl(RHO, np.clip(codes.mean(0), 1e-6, 1 - 1e-6)).sum())
+    return Eager(
+        0.5 * np.square(recon - x).sum(1).mean() + 3 * np_kl(RHO, np.clip(codes.mean(0), 1e-6, 1 - 1e-6)).sum()
+    )
 
 
 def right_eager_step(x: np.ndarray, w1: np.ndarray, b1: np.ndarray, w2: np.ndarray, b2: np.ndarray) -> Eager:
@@ -205,7 +207,9 @@ def right_eager_step(x: np.ndarray, w1: np.ndarray, b1: np.ndarray, w2: np.ndarr
     h = 1 / (1 + np.exp(-(x @ w1 + b1)))
     recon = 1 / (1 + np.exp(-(h @ w2 + b2)))
     decay = np.float32(1.5e-3) * (np.square(w1).sum() + np.square(w2).sum())
-    return Eager(0.5 * np.square(recon - x).sum(1).mean() + 3 * np_kl(RHO, h.mean(0).clip(1e-6, 1 - 1e-6)).sum() + decay)
+    return Eager(
+        0.5 * np.square(recon - x).sum(1).mean() + 3 * np_kl(RHO, h.mean(0).clip(1e-6, 1 - 1e-6)).sum() + decay
+    )
 
 
 RIGHT: list[Objective] = [value for name, value in globals().items() if name.startswith("right_")]

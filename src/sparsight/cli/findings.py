@@ -49,7 +49,9 @@ def _numbers(numbers: Sequence[Number]) -> Table:
     rows = table("", "here", "limit", "null", "")
     rows.columns[-1].justify, rows.columns[-1].no_wrap = "left", False  # the formula
     for number in numbers:
-        rows.add_row(Text(number.name), *(_figure(v) for v in (number.value, number.limit, number.null)), Text(number.about))
+        rows.add_row(
+            Text(number.name), *(_figure(v) for v in (number.value, number.limit, number.null)), Text(number.about)
+        )
     return rows
 
 

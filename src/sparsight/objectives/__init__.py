@@ -5,13 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from sparsight.core.findings import Finding, Number
+from sparsight.core.findings import Finding
 from sparsight.errors import SparsightError
 from sparsight.objectives.function import Function
 from sparsight.objectives.lines import Lines
-from sparsight.objectives.loss import Loss, OfStep, OfTerms, open_step
+from sparsight.objectives.loss import Loss, OfStep, OfTerms
+from sparsight.objectives.measured import Measured
 from sparsight.objectives.measures import measured_error, measured_penalty
-from sparsight.objectives.rules import Measured, findings
+from sparsight.objectives.opening import open_step
+from sparsight.objectives.rules import findings
 from sparsight.objectives.steps import measured_decay, measured_noise
 
 __all__ = ["diagnose_objective"]
@@ -94,8 +96,8 @@ def _check_steady(loss: Loss) -> None:
     values = [loss.again() for _ in range(3)]
     if not np.allclose(values, values[0], rtol=1e-9, equal_nan=True):
         raise SparsightError(
-            f"{loss.function.name} gives {values[0]:.6g} and then {values[-1]:.6g} for the same arrays and the same seed: "
-            "it keeps something between calls, or draws from a generator that cannot be seeded; hand that in as an argument"
+            f"{loss.function.name} gives {values[0]:.6g} and then {values[-1]:.6g} for the same arrays and seed: it "
+            "keeps something between calls, or draws from a generator that cannot be seeded; hand that in as an argument"
         )
 
 
@@ -105,7 +107,6 @@ def _broken(value: float) -> Finding:
         id="D01",
         severity="red",
         said=f"The loss is {value} for ordinary samples and codes between .05 and .6.",
-        numbers=(Number(name="loss", value=value),),
         cause="A logarithm or a root of something negative, or a division by 0.",
         fix="Print each summand alone; the one that is no number is at fault.",
     )
@@ -117,7 +118,9 @@ def _samples(x: Any) -> np.ndarray:
     except (TypeError, ValueError):
         raise SparsightError(f"x are samples as rows of numbers, and this is {type(x).__name__}") from None
     if rows.ndim != 2 or 0 in rows.shape or not np.isfinite(rows).all():
-        raise SparsightError(f"x are samples as rows of finite numbers, [N, D], and these have the shape {list(rows.shape)}")
+        raise SparsightError(
+            f"x are samples as rows of finite numbers, [N, D], and these have the shape {list(rows.shape)}"
+        )
     return rows
 
 

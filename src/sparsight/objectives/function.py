@@ -15,6 +15,7 @@ import torch
 
 from sparsight.errors import SparsightError
 from sparsight.objectives.parameters import Asked, Unknown, part_of
+from sparsight.objectives.reach import code_of, generators_of, modules_of
 
 Kind = Literal["terms", "step"]
 Arrays = Any
@@ -23,14 +24,27 @@ Arrays = Any
 _ROLES = {
     "x": "x xs data input inputs batch image images sample samples target targets y_true x_true original true",
     "codes": "codes code h hidden hiddens z a act acts activation activations latent latents f features s",
-    "recon": "recon reconstruction reconstructed rec r x_hat xhat x_rec x_recon y y_hat y_pred out output outputs decoded "
-    "pred prediction",
+    "recon": "recon reconstruction reconstructed rec r x_hat xhat x_rec x_recon y y_hat y_pred out output outputs "
+    "decoded pred prediction",
     "parameters": "parameters parameter params param p weights ws theta thetas variables model state pars",
     "dice": "rng generator gen seed dice key",
 }
 ROLES = {name: role for role, names in _ROLES.items() for name in names.split()}
 SWITCHES = frozenset(
-    "training train is_training noise noisy scale std sigma noise_std noise_scale corrupt denoise".split()
+    [
+        "training",
+        "train",
+        "is_training",
+        "noise",
+        "noisy",
+        "scale",
+        "std",
+        "sigma",
+        "noise_std",
+        "noise_scale",
+        "corrupt",
+        "denoise",
+    ]
 )
 """Arguments that can switch noise off."""
 _PRECISIONS = (("torch", np.float64), ("torch", np.float32), ("numpy", np.float64), ("numpy", np.float32))
@@ -51,12 +65,12 @@ class Function:
             raise SparsightError(f"an objective is a function, and this is {type(fn).__name__}")
         self.fn = fn
         self.name: str = getattr(fn, "__name__", type(fn).__name__)
-        self.code = _code(fn)
-        self.modules = _modules(self.code)
+        self.code = code_of(fn)
+        self.modules = modules_of(self.code)
         self.backend, self.dtype = _PRECISIONS[0]
         self.changes_inputs = False
         self.calls = 0
-        self._generators = _generators(fn, self.code)
+        self._generators = generators_of(fn, self.code)
         self.kind, self.names, self.split, self.switches = self._read()
 
     @property
@@ -87,7 +101,8 @@ class Function:
         roles = {p.name: ROLES.get(p.name.lower()) for p in named}
         asked = [p.name for p in named if p.default is p.empty or roles[p.name] == "parameters"]
         switches = {p.name: p.default for p in named if p.name.lower() in SWITCHES and p.name not in asked}
-        names = {"dice": name for name in asked if roles[name] == "dice"}
+        dice = [name for name in asked if roles[name] == "dice"]
+        names = {"dice": dice[0]} if dice else {}
         rest = [name for name in asked if name not in names.values()]
         known = {role: name for name in rest if (role := roles[name]) is not None}
         if len(rest) == 3 and len({"x", "codes", "recon"} & known.keys()) >= 2 and "parameters" not in known:
@@ -113,11 +128,12 @@ class Function:
             SparsightError: it can be called with none.
         """
         failures: dict[tuple[str, Any], Exception] = {}
-        for self.backend, self.dtype in self._order:
+        for how in self._order:
+            self.backend, self.dtype = how
             try:
                 self.terms(arrays, graph=True)
             except _CallFailed as failed:
-                failures[self.backend, self.dtype] = failed.reason
+                failures[how] = failed.reason
             else:
                 return
         self.backend, self.dtype = self._order[0]
@@ -125,7 +141,8 @@ class Function:
 
     def asks(self, x: np.ndarray, parameters: Unknown) -> str | None:
         """The parameter that it asks for and that is not there, or None."""
-        for self.backend, self.dtype in self._order:
+        for how in self._order:
+            self.backend, self.dtype = how
             try:
                 self.terms({"x": x, "parameters": parameters})
             except _CallFailed as failed:
@@ -162,8 +179,7 @@ class Function:
         values, _ = self._called(made, seed, off or {})
         given = [np.asarray(a.detach() if isinstance(a, torch.Tensor) else a) for a in _flat(made)]
         self.changes_inputs |= any(
-            not np.array_equal(a, b.astype(a.dtype), equal_nan=True)
-            for a, b in zip(given, _flat(arrays), strict=True)
+            not np.array_equal(a, b.astype(a.dtype), equal_nan=True) for a, b in zip(given, _flat(arrays), strict=True)
         )
         del leaves
         return values
@@ -225,7 +241,9 @@ class Function:
         if result is None:
             raise SparsightError(f"{self.name} returns nothing: end it with `return loss`")
         if isinstance(result, tuple | list):
-            raise SparsightError(f"{self.name} returns {len(result)} things: return the loss alone, or a dict of summands")
+            raise SparsightError(
+                f"{self.name} returns {len(result)} things: return the loss alone, or a dict of summands"
+            )
         array = result.detach() if isinstance(result, torch.Tensor) else result
         try:
             array = np.asarray(array, dtype=np.float64)
@@ -282,40 +300,6 @@ _SAY = (
 class _CallFailed(Exception):  # noqa: N818
     def __init__(self, reason: Exception) -> None:
         self.reason = reason
-
-
-def _code(fn: Any) -> Any:
-    """The plain function behind partials, methods and objects that can be called."""
-    fn = inspect.unwrap(getattr(fn, "func", fn))
-    fn = fn if inspect.isroutine(fn) else getattr(type(fn), "forward", type(fn).__call__)
-    return getattr(fn, "__func__", fn)
-
-
-def _modules(fn: Any) -> frozenset[str]:
-    """The array libraries that the function's module knows."""
-    known = {"torch", "numpy", "tensorflow", "jax", "keras"}
-    found = {getattr(value, "__name__", "").partition(".")[0] for value in _around(fn) if inspect.ismodule(value)}
-    return frozenset(found & known)
-
-
-def _around(fn: Any) -> list[Any]:
-    """What a function reaches by name."""
-    closed = [cell.cell_contents for cell in getattr(fn, "__closure__", None) or () if _filled(cell)]
-    return [*getattr(fn, "__globals__", {}).values(), *closed, *(getattr(fn, "__defaults__", None) or ())]
-
-
-def _filled(cell: Any) -> bool:
-    try:
-        _ = cell.cell_contents
-    except ValueError:
-        return False
-    return True
-
-
-def _generators(fn: Any, code: Any) -> list[Any]:
-    kinds = np.random.Generator | np.random.RandomState | random.Random | torch.Generator
-    held = [*_around(code), *vars(fn).values()] if hasattr(fn, "__dict__") else _around(code)
-    return [each for each in held if isinstance(each, kinds)]
 
 
 def _mapped(make: Callable[[np.ndarray], Any], arrays: Arrays) -> Any:

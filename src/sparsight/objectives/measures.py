@@ -131,7 +131,7 @@ class Penalty:
     selective: float = np.nan
     """What selective codes cost, above constant ones with the same means."""
     spread: float = np.nan
-    """What the one kind of code that `over` finds free costs above the constant ones; NaN where that is as it should."""
+    """What codes cost, above constant ones, of which the same features are always on."""
     curved: float = 0.0
     """By how much selective codes would cost more, were the divergence taken of every activation."""
     profile: Mapping[float, float] = field(default_factory=dict)
@@ -178,7 +178,9 @@ def measured_penalty(loss: Loss) -> Penalty:
         value = loss.penalty(Pattern(np.full((1, n_latents), code), np.zeros(n, dtype=int)), copies)
         return np.nan if value is None else value
 
-    low = -1.0 if loss.domain[0] == -1 and np.isfinite(of_constant(-0.5)) or _reaches_below(loss, of_constant) else 0.0
+    low = (
+        -1.0 if (loss.domain[0] == -1 and np.isfinite(of_constant(-0.5))) or _reaches_below(loss, of_constant) else 0.0
+    )
     grid = low + (1 - low) * _GRID
     profile = {float(a): of_constant(a) for a in grid}
     values = np.array(list(profile.values()))
@@ -187,7 +189,7 @@ def measured_penalty(loss: Loss) -> Penalty:
     span = float(np.ptp(values))
     best = int(values.argmin())
     ends = (low, 1.0)
-    if best == 0 or values[0] - values[best] < 1e-6 * span and values[best + 1] - values[best] > 0:
+    if best == 0 or (values[0] - values[best] < 1e-6 * span and values[best + 1] - values[best] > 0):
         shape, target = "fewer", low
     elif best == len(grid) - 1:
         shape, target = "more", 1.0
@@ -211,7 +213,17 @@ def measured_penalty(loss: Loss) -> Penalty:
     once, more = of_constant(0.5) - of_constant(grid[4]), of_constant(0.5, 2) - of_constant(grid[4], 2)
     over, selective, spread, curved = _over(loss, mean, ends, of_constant, span)
     return Penalty(
-        shape, target, divergence, slope, half, over, more / once if once else np.nan, selective, spread, curved, profile
+        shape,
+        target,
+        divergence,
+        slope,
+        half,
+        over,
+        more / once if once else np.nan,
+        selective,
+        spread,
+        curved,
+        profile,
     )
 
 
@@ -261,7 +273,7 @@ def _over(
     scale = max(float(np.abs(each).max()) for each in hypotheses.values())
     if scale < 1e-4 * span:  # in proportion to codes: all means are alike
         return None, float(measured[0]), np.nan, 0.0
-    off = {name: float(np.abs(each - measured).max() / scale) for name, each in hypotheses.items()}
+    off: dict[Over, float] = {name: float(np.abs(each - measured).max() / scale) for name, each in hypotheses.items()}
     best, second = sorted(off, key=lambda name: off[name])[:2]
     if not (off[best] < 0.1 and off[second] > 2 * off[best] + 0.02):
         return None, float(measured[0]), np.nan, curved

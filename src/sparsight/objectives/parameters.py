@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -10,9 +10,10 @@ import numpy as np
 from sparsight.errors import SparsightError
 
 Part = Literal["W_enc", "b_enc", "W_dec", "b_dec"]
+_ORDERS: tuple[tuple[Part, ...], ...] = (("W_enc", "b_enc", "W_dec", "b_dec"), ("W_enc", "W_dec", "b_enc", "b_dec"))
 _NAMES: dict[Part, str] = {
     "W_dec": r"w2|wd(ec)?|w(eight)?s?_?dec(oder)?|dec(oder)?_?(w(eights?)?|kernel|matrix)?|kernel2|weights?2|vt?",
-    "b_dec": r"b2|b_?d(ec)?|b_dec(oder)?|bias_?dec(oder)?|dec(oder)?_?b(ias(es)?)?|bias2|c|b_?(v|x|out|vis(ible)?)|b_?pre",
+    "b_dec": r"b2|b_?d(ec)?|b_dec(oder)?|bias_?dec(oder)?|dec(oder)?_?b(ias(es)?)?|bias2|c|b_?(v|x|out|pre|vis(ible)?)",
     "b_enc": r"b1?|b_?e(nc)?|b_enc(oder)?|bias_?enc(oder)?|enc(oder)?_?b(ias(es)?)?|bias1?|b_?h(id(den)?)?|hbias",
     "W_enc": r"w1?|we(nc)?|w(eight)?s?_?enc(oder)?|enc(oder)?_?(w(eights?)?|kernel|matrix)?|kernel1?|weights?1?|u",
 }
@@ -40,7 +41,7 @@ class Unknown(Named):
         raise Asked(name)
 
 
-class Asked(KeyError):
+class Asked(KeyError):  # noqa: N818
     """A parameter that is not there."""
 
 
@@ -108,12 +109,16 @@ def read(given: Any, n_inputs: int | None, n_latents: int | None, listed: bool) 
         parts: dict[Part, str] = {"W_enc": encoder}
         if decoder is not None:
             if sorted(shapes[decoder]) != sorted((width, latents)):
-                raise SparsightError(f"{encoder} {list(shapes[encoder])} and {decoder} {list(shapes[decoder])} do not fit")
+                raise SparsightError(
+                    f"{encoder} {list(shapes[encoder])} and {decoder} {list(shapes[decoder])} do not fit"
+                )
             parts["W_dec"] = decoder
         for name, shape in shapes.items():
             if len(shape) != 1:
                 continue
-            fits: list[Part] = [p for p, n in (("b_enc", latents), ("b_dec", width)) if shape[0] == n and p not in parts]  # type: ignore[misc]
+            fits: list[Part] = [
+                p for p, n in (("b_enc", latents), ("b_dec", width)) if shape[0] == n and p not in parts
+            ]  # type: ignore[misc]
             part = by_name[name] if by_name[name] in fits else fits[0] if fits else None
             if part is not None:
                 parts[part] = name
@@ -122,11 +127,15 @@ def read(given: Any, n_inputs: int | None, n_latents: int | None, listed: bool) 
 
 def guessed(names: Sequence[str], n_inputs: int, n_latents: int) -> Iterator[Layout]:
     """Every way to make parameters of these names."""
-    parts = {part: name for name in names if (part := part_of(name)) is not None}
-    for turned in (False, True):
-        shape = {
-            "W_enc": (n_latents, n_inputs) if turned else (n_inputs, n_latents),
-            "W_dec": (n_inputs, n_latents) if turned else (n_latents, n_inputs),
+    parts: dict[Part, str] = {}
+    for name in names:
+        part = part_of(name)
+        if part is not None:
+            parts[part] = name
+    for turn_enc, turn_dec in ((False, False), (True, True), (True, False), (False, True)):
+        shape: dict[Part, tuple[int, ...]] = {
+            "W_enc": (n_latents, n_inputs) if turn_enc else (n_inputs, n_latents),
+            "W_dec": (n_inputs, n_latents) if turn_dec else (n_latents, n_inputs),
             "b_enc": (n_latents,),
             "b_dec": (n_inputs,),
         }
@@ -135,10 +144,9 @@ def guessed(names: Sequence[str], n_inputs: int, n_latents: int) -> Iterator[Lay
 
 def listed(n_inputs: int, n_latents: int) -> Iterator[Layout]:
     """The usual orders of a list."""
-    for order in (("W_enc", "b_enc", "W_dec", "b_dec"), ("W_enc", "W_dec", "b_enc", "b_dec")):
+    for order in _ORDERS:
         for layout in guessed(order, n_inputs, n_latents):
-            shapes = {part: layout.shapes[part] for part in order}
-            yield Layout(shapes, layout.parts, n_inputs, n_latents, listed=True)
+            yield replace(layout, listed=True)
 
 
 def _shape(each: Any) -> tuple[int, ...]:
@@ -146,7 +154,4 @@ def _shape(each: Any) -> tuple[int, ...]:
         return (each,)
     if isinstance(each, tuple | list) and all(isinstance(n, int) for n in each):
         return tuple(each)
-    try:
-        return tuple(int(n) for n in each.shape)
-    except (AttributeError, TypeError):
-        return np.asarray(each).shape
+    return tuple(int(n) for n in getattr(each, "shape", np.shape(each)))

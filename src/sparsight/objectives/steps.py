@@ -23,7 +23,11 @@ class Decay:
     @property
     def of_weights(self) -> float:
         """The larger of the two."""
-        return float(np.nanmax([self.encoder, self.decoder])) if np.isfinite([self.encoder, self.decoder]).any() else np.nan
+        return (
+            float(np.nanmax([self.encoder, self.decoder]))
+            if np.isfinite([self.encoder, self.decoder]).any()
+            else np.nan
+        )
 
 
 def measured_decay(step: OfStep, target: float) -> Decay:
@@ -43,7 +47,7 @@ def measured_decay(step: OfStep, target: float) -> Decay:
     # where codes rest at an end, noise that is not shared still bends a divergence of their mean, by its own half there
     sides = np.array([even(1.0, bias, W_enc=U) for bias in (-15.0, 15.0)])
     rise = sides[0]
-    if step.noisy and np.isfinite(sides).all() and abs(np.subtract(*sides)) > 0.05 * np.abs(sides).max():
+    if step.noisy and np.isfinite(sides).all() and abs(sides[0] - sides[1]) > 0.05 * np.abs(sides).max():
         rise = (sides[0] * (1 - target) - sides[1] * target) / (1 - 2 * target) if 0 < target < 0.5 else sides.min()
         rise = 0.0 if rise < 0.05 * np.abs(sides).max() else rise
     absolute = bool(rise > 0 and even(2.0, -15.0, W_enc=U) / sides[0] < 2.5)
@@ -81,7 +85,7 @@ def measured_noise(step: OfStep) -> Noise | None:
     n = len(step.x)
     start = step.start()
     decoder = {"W_dec": np.abs(start["W_dec"])} if "W_dec" in start else {}
-    blind = [step(step.x, seed=seed, b_enc=0.5, **decoder) for seed in (0, 1)]
+    blind = [step(step.x, seed, b_enc=0.5, **decoder) for seed in (0, 1)]
     if blind[0] != blind[1]:
         return Noise(at_inputs=False)
     shared = _shared(step, start)
@@ -91,8 +95,9 @@ def measured_noise(step: OfStep) -> Noise | None:
         x[:, 0] = level
         W = np.zeros_like(start["W_enc"])
         W[0] = 0.1
-        losses = [step(x, seed=seed, W_enc=W, b_enc=0.5, **decoder) for seed in range(_SEEDS)]
-        slope = np.subtract(*[step(x, W_enc=W, b_enc=0.5 + side * 1e-3, **decoder) for side in (1, -1)]) / 0.02
+        losses = [step(x, seed, W_enc=W, b_enc=0.5, **decoder) for seed in range(_SEEDS)]
+        up, down = (step(x, W_enc=W, b_enc=0.5 + side * 1e-3, **decoder) for side in (1, -1))
+        slope = (up - down) / 0.02
         stds.append(float(np.std(losses) / abs(slope) * (1 if shared else np.sqrt(n))))
     return Noise(True, shared, stds[0], masks=bool(stds[1] > 1.5 * stds[0]))
 
