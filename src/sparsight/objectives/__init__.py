@@ -97,7 +97,7 @@ def _check_steady(loss: Loss) -> None:
     if not np.allclose(values, values[0], rtol=1e-9, equal_nan=True):
         raise SparsightError(
             f"{loss.function.name} gives {values[0]:.6g} and then {values[-1]:.6g} for the same arrays and seed: it "
-            "keeps something between calls, or draws from a generator that cannot be seeded; hand that in as an argument"
+            "keeps something between calls, or draws from a generator that cannot be seeded: hand it in as an argument"
         )
 
 

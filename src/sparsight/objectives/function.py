@@ -69,7 +69,8 @@ class Function:
         self.modules = modules_of(self.code)
         self.backend, self.dtype = _PRECISIONS[0]
         self.changes_inputs = False
-        self.calls = 0
+        self.off: dict[str, Any] = {}
+        """Arguments that switch its noise off."""
         self._generators = generators_of(fn, self.code)
         self.kind, self.names, self.split, self.switches = self._read()
 
@@ -171,17 +172,14 @@ class Function:
         except _CallFailed:
             return None
 
-    def terms(
-        self, arrays: Mapping[str, Arrays], *, seed: int = 0, graph: bool = False, off: Mapping[str, Any] | None = None
-    ) -> dict[str, float]:
+    def terms(self, arrays: Mapping[str, Arrays], *, seed: int = 0, graph: bool = False) -> dict[str, float]:
         """Its summands by name; `loss` alone where it gives one number."""
-        made, leaves = self._made(arrays, graph=graph)
-        values, _ = self._called(made, seed, off or {})
+        made, _ = self._made(arrays, graph=graph)
+        values, _ = self._called(made, seed)
         given = [np.asarray(a.detach() if isinstance(a, torch.Tensor) else a) for a in _flat(made)]
         self.changes_inputs |= any(
             not np.array_equal(a, b.astype(a.dtype), equal_nan=True) for a, b in zip(given, _flat(arrays), strict=True)
         )
-        del leaves
         return values
 
     def finite(self, arrays: Mapping[str, Arrays]) -> bool:
@@ -189,7 +187,7 @@ class Function:
         dtype, self.dtype = self.dtype, np.float32 if self.backend == "torch" else self.dtype
         try:
             made, leaves = self._made(arrays, graph=True)
-            values, result = self._called(made, 0, {})
+            values, result = self._called(made, 0)
         except _CallFailed:
             return True
         finally:
@@ -216,8 +214,7 @@ class Function:
 
         return {name: _mapped(lambda a, n=name: make(a, wanted=n != "x"), a) for name, a in arrays.items()}, leaves
 
-    def _called(self, made: Mapping[str, Any], seed: int, off: Mapping[str, Any]) -> tuple[dict[str, float], Any]:
-        self.calls += 1
+    def _called(self, made: Mapping[str, Any], seed: int) -> tuple[dict[str, float], Any]:
         named: dict[str, Any] = {}
         for role, value in made.items():
             named.update(value if role == "parameters" and self.split else {self.names[role]: value})
@@ -228,7 +225,7 @@ class Function:
         try:
             with warnings.catch_warnings(), np.errstate(all="ignore"), quiet:
                 warnings.simplefilter("ignore")
-                result = self.fn(**named, **off)
+                result = self.fn(**named, **self.off)
         except (Exception, SystemExit) as error:
             raise _CallFailed(error if isinstance(error, Exception) else RuntimeError("it ends the program")) from None
         if isinstance(result, Mapping):

@@ -15,6 +15,7 @@ LOUD = 100.0
 """How far inputs drown the noise that a step adds to them."""
 QUIET = 0.3
 """A code at which every penalty is finite."""
+_SOME = (0.1, 0.5, 0.9)
 OFF = 0.3
 """An input that no output function gives at 0, so that the error has a slope there."""
 
@@ -127,10 +128,16 @@ class OfStep:
         self.function, self.x, self.layout = function, x, layout
         self.n_inputs, self.n_latents = layout.n_inputs, layout.n_latents
         self.ordinary = self.again()
-        others = [function.tried(seed, x=x, parameters=layout.put(**self.start())) for seed in (1, 2)]
-        self.noisy = any(other is not None and other != self.ordinary for other in others)
+        self.random = self._differs()
         """Two calls differ where the seed does."""
+        self.still = self._still() if self.random else None
+        """The arguments that switch its noise off; None: none does."""
+        function.off = self.still or {}
+        self.noisy = self.random and self.still is None
+        """It is noisy here, too."""
         self.activation = self._activation()
+        self.loud = LOUD if self.noisy else 1.0
+        self._one = np.zeros(len(x), dtype=int)
 
     @property
     def domain(self) -> tuple[float, float]:
@@ -208,12 +215,11 @@ class OfStep:
             return None
         with np.errstate(all="ignore"):
             z = np.clip(inverse(pattern.rows), -1e3, 1e3)
-        loud = LOUD if self.noisy else 1.0
         group = np.arange(half) % kinds  # the inputs that are on for each kind of sample
         on = self._resting(kinds)
-        on[group, np.arange(half)] = loud
+        on[group, np.arange(half)] = self.loud
         W = np.zeros((self.n_inputs, self.n_latents))
-        W[:half] = ((z - base) / (loud * np.bincount(group)[:, None]))[group]
+        W[:half] = ((z - base) / (self.loud * np.bincount(group)[:, None]))[group]
         return on[pattern.which], {"W_enc": W, "b_enc": base}
 
     def _resting(self, n: int) -> np.ndarray:
@@ -221,6 +227,9 @@ class OfStep:
         return np.tile(np.where(np.arange(self.n_inputs) < self.n_inputs // 2, 0.0, OFF), (n, 1))
 
     def penalty(self, pattern: Pattern, copies: int = 1) -> float | None:
+        return self._penalty(pattern, copies) if self._of_codes else None
+
+    def _penalty(self, pattern: Pattern, copies: int) -> float | None:
         made = self.crafted(pattern)
         if made is None:
             return None
@@ -250,18 +259,27 @@ class OfStep:
         parts.pop("W_dec", None)
         return self.function.finite({"x": made[0], "parameters": self.layout.put(**parts)})
 
-    @cached_property
-    def still(self) -> dict[str, Any] | None:
-        """The arguments that switch its noise off; None: none does."""
-        off = {name: _off(value) for name, value in self.function.switches.items()}
-        if not off:
-            return None
+    def _differs(self) -> bool:
         arrays = {"x": self.x, "parameters": self.layout.put(**self.start())}
-        try:
-            values = {tuple(self.function.terms(arrays, seed=seed, off=off).values()) for seed in (0, 1)}
-        except Exception:
-            return None
-        return off if len(values) == 1 else None
+        values = [self.function.tried(seed, **arrays) for seed in (0, 1, 2)]
+        return any(value is not None and value != values[0] for value in values)
+
+    def _still(self) -> dict[str, Any] | None:
+        self.function.off = off = {name: _off(value) for name, value in self.function.switches.items()}
+        arrays = {"x": self.x, "parameters": self.layout.put(**self.start())}
+        called = self.function.tried(**arrays) is not None
+        return off if off and called and not self._differs() else None
+
+    @cached_property
+    def _of_codes(self) -> bool:
+        """Whether its penalty is one of codes: the same however samples and weights make them."""
+        loud, values = self.loud, []
+        for self.loud in (loud, 2 * loud):
+            values.append([self._penalty(Pattern(np.full((1, self.n_latents), code), self._one), 1) for code in _SOME])
+        self.loud = loud
+        first, second = np.array(values, dtype=float)
+        span = np.ptp([first, second])
+        return bool(np.isfinite(span) and np.abs(first - second).max() <= 0.02 * span + 10 * self.rounding)
 
 
 def _rounding(loss: Loss) -> float:

@@ -111,7 +111,7 @@ def _fitted(
     return best[1], best[2]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Penalty:
     """What the objective makes of the codes."""
 
@@ -132,6 +132,8 @@ class Penalty:
     """What selective codes cost, above constant ones with the same means."""
     spread: float = np.nan
     """What codes cost, above constant ones, of which the same features are always on."""
+    exponent: float = np.nan
+    """Of the power of the code by which it grows, at the loud end."""
     curved: float = 0.0
     """By how much selective codes would cost more, were the divergence taken of every activation."""
     profile: Mapping[float, float] = field(default_factory=dict)
@@ -210,20 +212,23 @@ def measured_penalty(loss: Loss) -> Penalty:
     elif shape == "fewer":
         ratio = np.array([rises[float(a)] / (a - grid[0]) for a in grid[4:-2]]) / n_latents
         slope = float(np.median(ratio)) if np.ptp(ratio) < TOLERANCE * abs(np.median(ratio)) else np.nan
+    grown = np.array([values[-4] - values[0], values[-6] - values[0]])
+    exponent = float(np.log(grown[0] / grown[1]) / np.log(0.95 / 0.8)) if (grown > 0).all() else np.nan
     once, more = of_constant(0.5) - of_constant(grid[4]), of_constant(0.5, 2) - of_constant(grid[4], 2)
     over, selective, spread, curved = _over(loss, mean, ends, of_constant, span)
     return Penalty(
-        shape,
-        target,
-        divergence,
-        slope,
-        half,
-        over,
-        more / once if once else np.nan,
-        selective,
-        spread,
-        curved,
-        profile,
+        shape=shape,
+        target=target,
+        divergence=divergence,
+        slope=slope,
+        half=half,
+        over=over,
+        twice=more / once if once else np.nan,
+        selective=selective,
+        spread=spread,
+        exponent=exponent,
+        curved=curved,
+        profile=profile,
     )
 
 
@@ -231,8 +236,8 @@ def _reaches_below(loss: Loss, of_constant: Callable[[float], float]) -> bool:
     """Whether codes of a loss go from −1 to 1: its penalty is least below 0."""
     if not isinstance(loss, OfTerms):
         return False
-    values = [of_constant(a) for a in (-0.9, -0.8, -0.5, 0.1, 0.5)]
-    return bool(np.isfinite(values).all() and min(values[:3]) < min(values[3:]) and np.ptp(values[:3]) > 0)
+    values = [of_constant(a) for a in (-0.999, -0.95, -0.8, -0.5, 0.0, 0.5)]
+    return bool(np.isfinite(values).all() and 0 < int(np.argmin(values)) < 4 and np.ptp(values[:4]) > 0)
 
 
 def _divergent(values: np.ndarray) -> bool:

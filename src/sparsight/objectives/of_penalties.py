@@ -37,14 +37,14 @@ def means(m: Measured) -> Iterator[Finding]:
             fix=mended,
             changes=MENDED,
         )
-    elif p.over == "activations" and p.selective > 0:
+    elif p.over == "activations" and p.selective > 0 and p.exponent > 1.75:
         yield Finding(
             rule="penalty-spreads",
             id="D03",
             severity="amber",
             said="The penalty grows faster than the activation, so that selective codes cost more than codes that are "
             "always on a little.",
-            numbers=numbers[1:],
+            numbers=(*numbers[1:], Number(name="power of the code", value=p.exponent, limit=1.75, null=1.0)),
             cause="A penalty that is convex in each activation, such as its square, spreads activity over samples.",
             fix=f"Take the absolute value, {m.lines.absolute('l1')}, or a divergence of each feature's mean.",
         )

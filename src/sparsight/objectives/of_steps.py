@@ -33,7 +33,7 @@ def decays(m: Measured) -> Iterator[Finding]:
             fix=f"Add {m.lines.decay()} to a loss per sample, for weights and not for biases.",
             changes=("architecture.decay=3e-3",),
         )
-    if np.isfinite(unit) and not d.absolute and of_weights > FAR * DECAY:
+    if np.isfinite(unit) and of_weights > FAR * DECAY:
         yield Finding(
             rule="decay-too-strong",
             id="D07",
@@ -50,7 +50,7 @@ def decays(m: Measured) -> Iterator[Finding]:
             id="D29",
             severity="amber",
             said="Absolute weights are penalised, and codes are not: that makes weights sparse.",
-            numbers=(Number(name="λ of λ Σ |w|", value=of_weights, null=0.0),),
+            numbers=(Number(name="λ of λ Σ |w|", value=d.absolute, null=0.0),),
             cause="A unit with one weight can be on in every sample.",
             fix=f"Penalise the codes: {m.lines.absolute('l1')}, or {m.lines.divergence(0.1)}",
         )

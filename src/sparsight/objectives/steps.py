@@ -17,17 +17,13 @@ class Decay:
     encoder: float = np.nan
     decoder: float = np.nan
     encoder_bias: float = np.nan
-    absolute: bool = False
-    """Of the encoder it is λ Σ |w|, and the value is that λ."""
+    absolute: float = 0.0
+    """λ of λ Σ |w|, of encoder or decoder."""
 
     @property
     def of_weights(self) -> float:
         """The larger of the two."""
-        return (
-            float(np.nanmax([self.encoder, self.decoder]))
-            if np.isfinite([self.encoder, self.decoder]).any()
-            else np.nan
-        )
+        return float(np.fmax(self.encoder, self.decoder))
 
 
 def measured_decay(step: OfStep, target: float) -> Decay:
@@ -50,12 +46,27 @@ def measured_decay(step: OfStep, target: float) -> Decay:
     if step.noisy and np.isfinite(sides).all() and abs(sides[0] - sides[1]) > 0.05 * np.abs(sides).max():
         rise = (sides[0] * (1 - target) - sides[1] * target) / (1 - 2 * target) if 0 < target < 0.5 else sides.min()
         rise = 0.0 if rise < 0.05 * np.abs(sides).max() else rise
-    absolute = bool(rise > 0 and even(2.0, -15.0, W_enc=U) / sides[0] < 2.5)
-    encoder = rise / np.abs(U).sum() if absolute else 2 * rise / np.square(U).sum()
-    decoder = 2 * even(1.0, -15.0, W_dec=V) / np.square(V).sum() if "W_dec" in step.layout.parts else np.nan
+    encoder, absolute = _rate(rise, even(2.0, -15.0, W_enc=U) - sides[0] + rise, U, step)
+    decoder = np.nan
+    if "W_dec" in step.layout.parts:
+        decoder, also = _rate(even(1.0, -15.0, W_dec=V), even(2.0, -15.0, W_dec=V), V, step)
+        absolute = max(absolute, also)
     far = [step(x, b_enc=bias) for bias in (-80.0, -60.0, -40.0)]
     bias = (far[0] - 2 * far[1] + far[2]) / 400 / step.n_latents if "b_enc" in step.layout.parts else np.nan
-    return Decay(_clean(encoder, step), _clean(decoder, step), _clean(bias, step), absolute)
+    return Decay(encoder, decoder, _clean(bias, step), absolute)
+
+
+def _rate(rise: float, of_twice: float, weights: np.ndarray, step: OfStep) -> tuple[float, float]:
+    """λ of λ/2 Σ w² and of λ Σ |w|, where weights, and twice the weights, cost so much more than none."""
+    squares, sizes = float(np.square(weights).sum() / 2), float(np.abs(weights).sum())
+    if not np.isfinite(rise):
+        return np.nan, 0.0
+    if _clean(rise / squares, step) == 0:
+        return 0.0, 0.0
+    growth = of_twice / rise
+    if abs(growth - 2) < 0.2:
+        return 0.0, rise / sizes
+    return (rise / squares if abs(growth - 4) < 0.4 else np.nan), 0.0
 
 
 def _clean(decay: float, step: OfStep) -> float:
@@ -80,8 +91,16 @@ class Noise:
 
 def measured_noise(step: OfStep) -> Noise | None:
     """Where noise acts, whether samples share it, and how large it is; None: there is none."""
-    if not step.noisy:
+    if not step.random:
         return None
+    kept, step.function.off = step.function.off, {}
+    try:
+        return _noise(step)
+    finally:
+        step.function.off = kept
+
+
+def _noise(step: OfStep) -> Noise:
     n = len(step.x)
     start = step.start()
     decoder = {"W_dec": np.abs(start["W_dec"])} if "W_dec" in start else {}
@@ -133,7 +152,7 @@ def share_of_gradient(step: OfStep, decay: Decay) -> float:
         def slope(way: np.ndarray = way, **decoder: np.ndarray) -> float:
             return step(step.x, W_enc=W + way, **decoder) - step(step.x, W_enc=W - way, **decoder)
 
-        kept = 0.0 if decay.absolute or not np.isfinite(decay.encoder) else 2 * decay.encoder * float((W * way).sum())
+        kept = 2 * np.nan_to_num(decay.encoder) * float((W * way).sum())
         whole, bare = slope(W_dec=start["W_dec"]), slope()
         squares.append((np.square(bare - kept), np.square(whole - bare)))
     penalty, error = np.sqrt(np.mean(squares, axis=0))
