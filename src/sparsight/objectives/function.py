@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from sparsight.errors import SparsightError
-from sparsight.objectives.parameters import Asked, Unknown, part_of
+from sparsight.objectives.parameters import Unknown, part_of
 from sparsight.objectives.reach import code_of, generators_of, modules_of
 
 Kind = Literal["terms", "step"]
@@ -71,6 +71,7 @@ class Function:
         self.changes_inputs = False
         self.off: dict[str, Any] = {}
         """Arguments that switch its noise off."""
+        self._precise = True
         self._generators = generators_of(fn, self.code)
         self.kind, self.names, self.split, self.switches = self._read()
 
@@ -136,6 +137,7 @@ class Function:
             except _CallFailed as failed:
                 failures[how] = failed.reason
             else:
+                self.dtype = np.float64 if self._precise else np.float32
                 return
         self.backend, self.dtype = self._order[0]
         raise SparsightError(self._failure(failures[self._order[1]], arrays))
@@ -147,7 +149,7 @@ class Function:
             try:
                 self.terms({"x": x, "parameters": parameters})
             except _CallFailed as failed:
-                if isinstance(failed.reason, Asked):
+                if isinstance(failed.reason, KeyError) and isinstance(failed.reason.args[0], str):
                     return failed.reason.args[0]
             else:
                 break
@@ -217,6 +219,8 @@ class Function:
     def _called(self, made: Mapping[str, Any], seed: int) -> tuple[dict[str, float], Any]:
         named: dict[str, Any] = {}
         for role, value in made.items():
+            if "jax" in self.modules and isinstance(value, dict):
+                value = dict(value)  # the only mapping that jax.jit looks into
             named.update(value if role == "parameters" and self.split else {self.names[role]: value})
         if "dice" in self.names:
             named[self.names["dice"]] = self._dice(seed)
@@ -243,7 +247,9 @@ class Function:
             )
         array = result.detach() if isinstance(result, torch.Tensor) else result
         try:
-            array = np.asarray(array, dtype=np.float64)
+            array = np.asarray(array)
+            self._precise = array.dtype.itemsize >= 8  # some libraries take float64 and go on in float32
+            array = array.astype(np.float64)
         except (TypeError, ValueError):
             raise SparsightError(f"{self.name} returns {type(result).__name__}, and a loss is a number") from None
         if array.size != 1:

@@ -136,7 +136,7 @@ class OfStep:
         self.noisy = self.random and self.still is None
         """It is noisy here, too."""
         self.activation = self._activation()
-        self.loud = LOUD if self.noisy else 1.0
+        self.loud = LOUD if self.noisy and function.dtype == np.float64 else 1.0
         self._one = np.zeros(len(x), dtype=int)
 
     @property

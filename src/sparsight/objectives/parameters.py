@@ -35,14 +35,10 @@ class Named(dict[str, Any]):
 
 
 class Unknown(Named):
-    """Notes which parameters are asked for."""
+    """Says which parameter is missing, asked for as a key or as an attribute."""
 
     def __missing__(self, name: str) -> Any:
-        raise Asked(name)
-
-
-class Asked(KeyError):  # noqa: N818
-    """A parameter that is not there."""
+        raise KeyError(name)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """What a whole step does beside its loss: weight decay, noise, and the share that its penalty has in the gradient."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -51,9 +50,12 @@ def measured_decay(step: OfStep, target: float) -> Decay:
     if "W_dec" in step.layout.parts:
         decoder, also = _rate(even(1.0, -15.0, W_dec=V), even(2.0, -15.0, W_dec=V), V, step)
         absolute = max(absolute, also)
-    far = [step(x, b_enc=bias) for bias in (-80.0, -60.0, -40.0)]
-    bias = (far[0] - 2 * far[1] + far[2]) / 400 / step.n_latents if "b_enc" in step.layout.parts else np.nan
-    return Decay(encoder, decoder, _clean(bias, step), absolute)
+    bias = np.nan
+    if "b_enc" in step.layout.parts:
+        far = [step(x, b_enc=bias) for bias in (-80.0, -60.0, -40.0)]
+        bend = far[0] - 2 * far[1] + far[2]
+        bias = bend / 400 / step.n_latents if not abs(bend) <= step.rounding else 0.0
+    return Decay(encoder, decoder, bias, absolute)
 
 
 def _rate(rise: float, of_twice: float, weights: np.ndarray, step: OfStep) -> tuple[float, float]:
@@ -61,18 +63,12 @@ def _rate(rise: float, of_twice: float, weights: np.ndarray, step: OfStep) -> tu
     squares, sizes = float(np.square(weights).sum() / 2), float(np.abs(weights).sum())
     if not np.isfinite(rise):
         return np.nan, 0.0
-    if _clean(rise / squares, step) == 0:
+    if abs(rise) <= step.rounding:
         return 0.0, 0.0
     growth = of_twice / rise
     if abs(growth - 2) < 0.2:
         return 0.0, rise / sizes
     return (rise / squares if abs(growth - 4) < 0.4 else np.nan), 0.0
-
-
-def _clean(decay: float, step: OfStep) -> float:
-    """0 where it is nothing but rounding."""
-    rounding = 1e-12 if step.function.dtype == np.float64 else 1e-5
-    return 0.0 if np.isfinite(decay) and abs(decay) < rounding * max(1.0, abs(step.ordinary)) else float(decay)
 
 
 @dataclass(frozen=True)
@@ -107,32 +103,23 @@ def _noise(step: OfStep) -> Noise:
     blind = [step(step.x, seed, b_enc=0.5, **decoder) for seed in (0, 1)]
     if blind[0] != blind[1]:
         return Noise(at_inputs=False)
-    shared = _shared(step, start)
-    stds = []
-    for level in (0.0, 1.0):
-        x = np.full_like(step.x, 0.5)
+    W = np.zeros_like(start["W_enc"])
+    W[0] = 0.1  # one input is read, so that its noise does what the encoder's bias does
+
+    def acting(level: float, n: int) -> float:
+        """The standard deviation of what acts on n samples together, of which this input has this level."""
+        x = np.full((n, step.n_inputs), 0.5)
         x[:, 0] = level
-        W = np.zeros_like(start["W_enc"])
-        W[0] = 0.1
         losses = [step(x, seed, W_enc=W, b_enc=0.5, **decoder) for seed in range(_SEEDS)]
-        up, down = (step(x, W_enc=W, b_enc=0.5 + side * 1e-3, **decoder) for side in (1, -1))
-        slope = (up - down) / 0.02
-        stds.append(float(np.std(losses) / abs(slope) * (1 if shared else np.sqrt(n))))
-    return Noise(True, shared, stds[0], masks=bool(stds[1] > 1.5 * stds[0]))
+        up, down = (step(x, W_enc=W, b_enc=0.5 + side * 0.01, **decoder) for side in (1, -1))
+        slope = (up - down) / 0.02 * 0.1
+        return float(np.std(losses) / abs(slope)) if slope else np.nan
 
-
-def _shared(step: OfStep, start: dict[str, Any]) -> bool | None:
-    """Whether the gradients of identical samples are identical."""
-    if step.function.dtype != np.float64:
-        return None
-    x = np.full_like(step.x, 0.5)
-    move = 1e-3 * np.random.default_rng(3).standard_normal(step.n_inputs)
-    slopes = []
-    for row in range(min(4, len(x))):
-        moved = np.zeros_like(x)
-        moved[row] = move
-        slopes.append(step(x + moved, **start) - step(x - moved, **start))
-    return bool(np.ptp(slopes) < 1e-5 * np.abs(slopes).max())
+    silent, level = acting(0.0, n), acting(1.0, n)
+    few = acting(1.0, min(n, 4))
+    shared = bool(level > 0.5 * few) if n >= 32 and np.isfinite([level, few]).all() else None
+    std = silent if shared or shared is None else silent * np.sqrt(n)
+    return Noise(True, shared, std, masks=bool(level > 1.5 * silent))
 
 
 def share_of_gradient(step: OfStep, decay: Decay) -> float:
@@ -146,8 +133,9 @@ def share_of_gradient(step: OfStep, decay: Decay) -> float:
         return np.nan
     dice = np.random.default_rng(4)
     W, squares = start["W_enc"], []
+    size = 1e-4 if step.function.dtype == np.float64 else 3e-3
     for _ in range(16):
-        way = 1e-4 * dice.choice([-1.0, 1.0], W.shape)
+        way = size * dice.choice([-1.0, 1.0], W.shape)
 
         def slope(way: np.ndarray = way, **decoder: np.ndarray) -> float:
             return step(step.x, W_enc=W + way, **decoder) - step(step.x, W_enc=W - way, **decoder)
