@@ -180,6 +180,60 @@ def right_tied(x: Tensor, parameters: Any) -> Tensor:
     return half_square(x, recon) + 3 * kl(RHO, held(h.mean(0))).sum() + 1.5e-3 * parameters["w"].square().sum()
 
 
+def right_huber(x: Tensor, codes: Tensor, recon: Tensor) -> Tensor:
+    return functional.smooth_l1_loss(recon, x) + 0.01 * kl(RHO, held(codes.mean(0))).sum()
+
+
+def right_elastic(x: Tensor, codes: Tensor, recon: Tensor) -> Tensor:
+    return half_square(x, recon) + (0.1 * codes.abs() + 0.01 * codes.square()).sum(1).mean()
+
+
+def right_tanh_of_codes(x: Tensor, codes: Tensor, recon: Tensor) -> Tensor:
+    return half_square(x, recon) + 0.1 * torch.tanh(4 * codes).sum(1).mean()
+
+
+def right_swapped(x: Tensor, codes: Tensor, recon: Tensor) -> Tensor:
+    """KL(q ‖ target), which has the same minimum."""
+    q = held(codes.mean(0))
+    return half_square(x, recon) + 3 * (q * (q / RHO).log() + (1 - q) * ((1 - q) / (1 - RHO)).log()).sum()
+
+
+def right_step_that_masks(x: Tensor, parameters: Any, training: bool = True) -> Tensor:
+    seen = x * (torch.rand_like(x) > 0.25) if training else x
+    h = codes_of(seen, parameters)
+    recon = torch.sigmoid(h @ parameters["w2"] + parameters["b2"])
+    return half_square(x, recon) + 3 * kl(RHO, held(h.mean(0))).sum() + decay_of(parameters)
+
+
+def right_step_that_drops_codes(x: Tensor, parameters: Any, training: bool = True) -> Tensor:
+    h = codes_of(x, parameters)
+    recon = torch.sigmoid(functional.dropout(h, 0.3, training) @ parameters["w2"] + parameters["b2"])
+    return half_square(x, recon) + 3 * kl(RHO, held(h.mean(0))).sum() + decay_of(parameters)
+
+
+def right_contractive(x: Tensor, parameters: Any) -> Tensor:
+    """Its penalty is of codes and weights together."""
+    h = codes_of(x, parameters)
+    recon = torch.sigmoid(h @ parameters["w2"] + parameters["b2"])
+    jacobian = ((h * (1 - h)).square() * parameters["w1"].square().sum(0)).sum(1).mean()
+    return half_square(x, recon) + 0.1 * jacobian + decay_of(parameters)
+
+
+def right_orthogonal(x: Tensor, parameters: Any) -> Tensor:
+    w2 = parameters["w2"]
+    return right_step(x, parameters) + 0.01 * (w2 @ w2.T - torch.eye(len(w2)).to(w2)).square().sum()
+
+
+def right_step_of_columns(x: np.ndarray, parameters: Any) -> float:
+    """Samples as columns, as in the exercise of UFLDL."""
+    W1, b1, W2, b2 = (parameters[name] for name in ("W1", "b1", "W2", "b2"))
+    h = 1 / (1 + np.exp(-(W1 @ x.T + b1[:, None])))
+    recon = 1 / (1 + np.exp(-(W2 @ h + b2[:, None])))
+    rho = h.mean(1).clip(1e-6, 1 - 1e-6)
+    decay = 3e-3 / 2 * (np.sum(W1**2) + np.sum(W2**2))
+    return float(0.5 / len(x) * np.sum((recon - x.T) ** 2) + decay + 3 * np_kl(RHO, rho).sum())
+
+
 class Eager:
     """What an eager library of its own returns: float32 in, and something that can be made a float."""
 

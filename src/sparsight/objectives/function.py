@@ -4,6 +4,7 @@ import contextlib
 import inspect
 import io
 import random
+import re
 import sys
 import types
 import warnings
@@ -149,8 +150,10 @@ class Function:
             try:
                 self.terms({"x": x, "parameters": parameters})
             except _CallFailed as failed:
-                if isinstance(failed.reason, KeyError) and isinstance(failed.reason.args[0], str):
-                    return failed.reason.args[0]
+                if isinstance(failed.reason, KeyError):
+                    said = str(failed.reason.args[0])
+                    within = re.search(r"KeyError: '([^']+)'", said)  # tf.function wraps it
+                    return within[1] if within else said
             else:
                 break
         return None

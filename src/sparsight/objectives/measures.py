@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import expit, log_softmax, xlogy
+from scipy.special import expit, xlogy
 
 from sparsight.objectives.loss import Loss, OfTerms, Pattern
 
@@ -35,7 +35,7 @@ ERRORS: Mapping[str, tuple[str, Callable[[np.ndarray, np.ndarray], np.ndarray]]]
     "cross-entropy, sigmoid": ("sigmoid", lambda x, r: (np.logaddexp(0, r) - x * r).sum(1)),
     "absolute": ("identity", lambda x, r: np.abs(r - x).sum(1)),
     "absolute, sigmoid": ("sigmoid", lambda x, r: np.abs(expit(r) - x).sum(1)),
-    "softmax": ("softmax", lambda x, r: -(x * log_softmax(r, axis=1)).sum(1)),
+    "softmax": ("softmax", lambda x, r: (x * (np.log(np.exp(r).sum(1, keepdims=True)) - r)).sum(1)),
 }
 """Output function and formula of the errors that are recognised, per sample, of the reconstruction before it."""
 
@@ -203,15 +203,16 @@ def measured_penalty(loss: Loss) -> Penalty:
     half = _divergent(values[:3]) != _divergent(values[:-4:-1])
     mean = target if shape == "target" else low + 0.1 * (1 - low)
     rises = {a: v - (of_constant(target) if shape == "target" else values[0]) for a, v in profile.items()}
+    tolerance = TOLERANCE if loss.function.dtype == np.float64 else 5 * TOLERANCE
     divergence = slope = np.nan
     if shape == "target":
         share = (target - low) / (1 - low)
         far = [a for a in grid[3:-3] if abs(a - target) > 0.02]
         ratio = np.array([rises[float(a)] / float(_kl(share, (a - low) / (1 - low))) for a in far]) / n_latents
-        divergence = float(np.median(ratio)) if np.ptp(ratio) < TOLERANCE * abs(np.median(ratio)) else np.nan
+        divergence = float(np.median(ratio)) if np.ptp(ratio) < tolerance * abs(np.median(ratio)) else np.nan
     elif shape == "fewer":
         ratio = np.array([rises[float(a)] / (a - grid[0]) for a in grid[4:-2]]) / n_latents
-        slope = float(np.median(ratio)) if np.ptp(ratio) < TOLERANCE * abs(np.median(ratio)) else np.nan
+        slope = float(np.median(ratio)) if np.ptp(ratio) < tolerance * abs(np.median(ratio)) else np.nan
     grown = np.array([values[-4] - values[0], values[-6] - values[0]])
     exponent = float(np.log(grown[0] / grown[1]) / np.log(0.95 / 0.8)) if (grown > 0).all() else np.nan
     once, more = of_constant(0.5) - of_constant(grid[4]), of_constant(0.5, 2) - of_constant(grid[4], 2)
