@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from sparsight.estimator import SparseAutoencoder
     from sparsight.job import Recipe, resume, train
     from sparsight.meters.recovery import recovery
+    from sparsight.objectives import diagnose_objective
     from sparsight.run import Run
     from sparsight.sources.planted import plant
     from sparsight.stacks import stack
@@ -24,6 +25,7 @@ __all__ = [
     "SparseAutoencoder",
     "SparsightError",
     "Sweep",
+    "diagnose_objective",
     "plant",
     "recovery",
     "resume",
@@ -42,6 +44,7 @@ _HOMES = {
     "SparseAutoencoder": "estimator",
     "SparsightError": "errors",
     "Sweep": "sweeps",
+    "diagnose_objective": "objectives",
     "plant": "sources.planted",
     "recovery": "meters.recovery",
     "resume": "job",
