@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sparsight.atlas import survey
     from sparsight.core import SAE, Atlas
+    from sparsight.diagnosis import diagnose
     from sparsight.errors import SparsightError
     from sparsight.estimator import SparseAutoencoder
     from sparsight.job import Recipe, resume, train
@@ -25,6 +26,7 @@ __all__ = [
     "SparseAutoencoder",
     "SparsightError",
     "Sweep",
+    "diagnose",
     "diagnose_objective",
     "plant",
     "recovery",
@@ -44,6 +46,7 @@ _HOMES = {
     "SparseAutoencoder": "estimator",
     "SparsightError": "errors",
     "Sweep": "sweeps",
+    "diagnose": "diagnosis",
     "diagnose_objective": "objectives",
     "plant": "sources.planted",
     "recovery": "meters.recovery",

@@ -14,7 +14,7 @@ from torch import Tensor
 from faults.faulty_data import data
 from faults.faulty_nets import fit, model
 from sparsight.core import Finding, Model
-from sparsight.diagnose import diagnose
+from sparsight.diagnosis import diagnose
 from sparsight.errors import SparsightError
 from sparsight.job import Recipe, train
 from sparsight.run import Run
@@ -37,11 +37,24 @@ class Entry:
         return f"{self.rule or 'healthy'}: {self.kind}, {self.data}"
 
 
+Change = Callable[[Tensor], Tensor]
+
+
 def net(
-    rule: str | None, on: str, kind: str, *, told: dict[str, Any] | None = None, change: Callable[[Tensor], Tensor] | None = None,
-    crafted: Callable[[dict[str, Tensor]], None] | None = None, wobble: float = 0.0, few: int | None = None,
-    order: bool = False, again: bool = False, held_out: bool = False, **how: Any,
-) -> Entry:  # fmt: skip
+    rule: str | None,
+    on: str,
+    kind: str,
+    *,
+    told: dict[str, Any] | None = None,
+    change: Change | None = None,
+    crafted: Callable[[dict[str, Tensor]], None] | None = None,
+    wobble: float = 0.0,
+    few: int | None = None,
+    order: bool = False,
+    again: bool = False,
+    held_out: bool = False,
+    **how: Any,
+) -> Entry:
     """A plain network, and what its user says of it."""
 
     def look(folder: Path) -> list[Finding]:
@@ -69,8 +82,9 @@ def net(
     return Entry(rule, on, kind, look)
 
 
-def run(rule: str | None, on: str, kind: str, *, change: Callable[[Tensor], Tensor] | None = None, few: int | None = None,
-        **recipe: Any) -> Entry:  # fmt: skip
+def run(
+    rule: str | None, on: str, kind: str, *, change: Change | None = None, few: int | None = None, **recipe: Any
+) -> Entry:
     """A run of ours."""
 
     def look(folder: Path) -> list[Finding]:
@@ -135,21 +149,22 @@ def some_nan(weights: dict[str, Tensor]) -> None:
     weights["w1"][3:9] = torch.nan
 
 
-KL = {"beta": 3.0, "decay": 3e-3, "target": 0.1}
-TOPK = {"act": "relu", "k": 6, "start": "tied", "tied": True, "lr": 2e-3, "epochs": 25}
-SIGMOID = {"name": "sigmoid_kl"}
-BLOCKS = {**TOPK, "k": 12, "epochs": 4, "batch": 10, "decay": 1e-3}
-INK = {**KL, "out": "sigmoid", "lr": 3e-3, "epochs": 30}
-EACH = {"terms": {"kl_per_activation": {"target": 0.1, "weight": 3.0}}}
+KL: dict[str, Any] = {"beta": 3.0, "decay": 3e-3, "target": 0.1}
+TOPK: dict[str, Any] = {"act": "relu", "k": 6, "start": "tied", "tied": True, "lr": 2e-3, "epochs": 25}
+SIGMOID: dict[str, Any] = {"name": "sigmoid_kl"}
+BLOCKS: dict[str, Any] = {**TOPK, "k": 12, "epochs": 4, "batch": 10, "decay": 1e-3}
+INK: dict[str, Any] = {**KL, "out": "sigmoid", "lr": 3e-3, "epochs": 30}
+EACH: dict[str, Any] = {"terms": {"kl_per_activation": {"target": 0.1, "weight": 3.0}}}
 
 
 def calibration() -> list[Entry]:
     """Every fault, planted at least twice, and healthy models."""
-    told = {"target": 0.1}
-    unmixed = {"n_latents": 96}
-    ours = {"train": {"epochs": 25.0}}
+    told: dict[str, Any] = {"target": 0.1}
+    unmixed: dict[str, Any] = {"n_latents": 96}
+    ours: dict[str, Any] = {"train": {"epochs": 25.0}}
     return [
-        net("not-finite", "digits", "gradient descent at too high a rate", told=told, **KL, optimizer="sgd", lr=3e3, epochs=1),
+        net("not-finite", "digits", "gradient descent at too high a rate", told=told, **KL, optimizer="sgd", lr=3e3,
+            epochs=1),
         net("not-finite", "vectors", "ReLU at too high a rate", act="relu", optimizer="sgd", lr=50.0, epochs=2),
         net("not-finite", "clothes", "filters of NaN", crafted=some_nan, **KL),
         run("not-finite", "activations", "loss that bursts", architecture={"name": "relu_l1", "l1": 0.1},
@@ -189,9 +204,11 @@ def calibration() -> list[Entry]:
         net("penalty-dominates", "patches", "L1 of 30", act="relu", l1=30.0),
 
         net("filters-collapsed", "digits", "decay of .3", **{**KL, "decay": 0.3}),
-        run("filters-collapsed", "digits", "decay of .3 of ours", preprocess=[], architecture={**SIGMOID, "decay": 0.3}),
+        run("filters-collapsed", "digits", "decay of .3 of ours", preprocess=[], architecture={**SIGMOID,
+            "decay": 0.3}),
         net("filters-collapsed", "clothes", "decay of .3", **{**KL, "decay": 0.3}),
-        run("filters-collapsed", "clothes", "decay of .5 of ours", preprocess=[], architecture={**SIGMOID, "decay": 0.5}),
+        run("filters-collapsed", "clothes", "decay of .5 of ours", preprocess=[], architecture={**SIGMOID,
+            "decay": 0.5}),
 
         net("noise-filters", "digits", "no decay", told=told, **{**KL, "decay": 0.0}),
         net("noise-filters", "clothes", "no decay", told=told, **{**KL, "decay": 0.0}),
@@ -199,7 +216,8 @@ def calibration() -> list[Entry]:
         net("noise-filters", "clothes", "no decay, 100 units", **{**KL, "decay": 0.0}, n=100, lr=2e-3),
 
         net("frozen-inputs", "digits", "TopK without decay", **{**TOPK, "start": "xavier", "k": 20}, bias=0.1),
-        net("frozen-inputs", "digits", "TopK without decay, 100", **{**TOPK, "start": "xavier", "k": 25, "n": 100}, bias=0.1),
+        net("frozen-inputs", "digits", "TopK without decay, 100", **{**TOPK, "start": "xavier", "k": 25, "n": 100},
+            bias=0.1),
         run("frozen-inputs", "digits", "random rows with Adam", architecture={"name": "relu_l1", "l1": 2.0},
             initialisation={"name": "random", "norm": 0.5}, train={"lr": 2e-3}),
         run("frozen-inputs", "clothes", "random rows with Adam", architecture={"name": "relu_l1", "l1": 2.0},
@@ -224,8 +242,10 @@ def calibration() -> list[Entry]:
         net("target-missed", "patches", "asked for .01", told={"target": 0.01}, **{**KL, "target": 0.05}),
         net("target-missed", "digits", "asked for .02", told={"target": 0.02}, **{**KL, "target": 0.06}),
 
-        net("small-batch", "digits", "batches of 20", told={"target": 0.1, "batch_size": 20}, batch=20, **{**INK, "epochs": 8}),
-        net("small-batch", "clothes", "batches of 16", told={"target": 0.1, "batch_size": 16}, batch=16, **{**INK, "epochs": 8}),
+        net("small-batch", "digits", "batches of 20", told={"target": 0.1, "batch_size": 20}, batch=20, **{**INK,
+            "epochs": 8}),
+        net("small-batch", "clothes", "batches of 16", told={"target": 0.1, "batch_size": 16}, batch=16, **{**INK,
+            "epochs": 8}),
 
         net("identity", "vectors", "ReLU, twice as many features", act="relu", n=128, lr=3e-3, epochs=30),
         net("identity", "activations", "linear codes", act="linear", n=96, lr=3e-3, epochs=20),
@@ -236,7 +256,8 @@ def calibration() -> list[Entry]:
         net("not-learning", "clothes", "pixels up to 255", change=by_255, **KL),
         net("not-learning", "vectors", "rate of 1e-7", act="relu", lr=1e-7),
         net("not-learning", "digits", "start at zero", act="relu", start="zero"),
-        run("not-learning", "activations", "rate of 1e-7", architecture={"name": "relu_l1", "l1": 0.1}, train={"lr": 1e-7},
+        run("not-learning", "activations", "rate of 1e-7", architecture={"name": "relu_l1", "l1": 0.1},
+            train={"lr": 1e-7},
             initialisation={"name": "random"}),
         run("not-learning", "digits", "rate of 1e-7", preprocess=[], architecture=SIGMOID, train={"lr": 1e-7}),
 
@@ -247,7 +268,8 @@ def calibration() -> list[Entry]:
 
         net("rare-inputs", "digits", "standardised pixels", change=standardised, **KL),
         net("rare-inputs", "clothes", "standardised pixels", change=lambda x: standardised(rare(x)), **KL),
-        run("rare-inputs", "digits", "standardised pixels of ours", change=standardised, architecture={"name": "topk", "k": 6}),
+        run("rare-inputs", "digits", "standardised pixels of ours", change=standardised, architecture={"name": "topk",
+            "k": 6}),
         net("rare-inputs", "digits", "standardised, TopK", change=standardised, **TOPK),
 
         net("raw-patches", "raw_patches", "TopK", **{**TOPK, "k": 4}),
@@ -286,7 +308,8 @@ def calibration() -> list[Entry]:
             train={"epochs": 200.0, "batch_size": 30}),
         run("overfit", "vectors", "200 samples of ours", few=200, n_latents=256, architecture={"name": "topk", "k": 4},
             train={"epochs": 150.0, "batch_size": 50}),
-        run("overfit", "activations", "150 samples of ours", few=150, n_latents=128, architecture={"name": "topk", "k": 8},
+        run("overfit", "activations", "150 samples of ours", few=150, n_latents=128, architecture={"name": "topk",
+            "k": 8},
             train={"epochs": 150.0, "batch_size": 50}),
 
         net("display", "digits", "one giant", crafted=one_giant, **INK),
@@ -298,7 +321,8 @@ def calibration() -> list[Entry]:
             lr=1e-3, epochs=100, batch=20),
         run("templates", "digits", "120 samples of ours", few=120, n_latents=120, architecture={"name": "topk", "k": 1},
             train={"hold_out": 0.0, "epochs": 60.0, "batch_size": 30}),
-        run("templates", "clothes", "120 samples of ours", few=120, n_latents=120, architecture={"name": "topk", "k": 1},
+        run("templates", "clothes", "120 samples of ours", few=120, n_latents=120, architecture={"name": "topk",
+            "k": 1},
             train={"hold_out": 0.0, "epochs": 60.0, "batch_size": 30}),
 
         net("unstable", "vectors", "noise", change=noise_like, again=True, **{**TOPK, "k": 8}),
@@ -307,8 +331,10 @@ def calibration() -> list[Entry]:
         net("linear-output", "digits", "UFLDL but for its output", told=told, **{**INK, "out": "linear"}),
         net("linear-output", "clothes", "UFLDL but for its output", told=told, **{**INK, "out": "linear"}),
 
-        run("no-decay", "digits", "sigmoid units without decay", preprocess=[], architecture={**SIGMOID, "decay": 0.0}),
-        run("no-decay", "clothes", "sigmoid units without decay", preprocess=[], architecture={**SIGMOID, "decay": 0.0}),
+        run("no-weight-decay", "digits", "sigmoid units without decay", preprocess=[], architecture={**SIGMOID,
+            "decay": 0.0}),
+        run("no-weight-decay", "clothes", "sigmoid units without decay", preprocess=[], architecture={**SIGMOID,
+            "decay": 0.0}),
 
         net(None, "digits", "UFLDL", told={"target": 0.1, "batch_size": 100}, **INK),
         net(None, "clothes", "UFLDL", told={"target": 0.1, "batch_size": 100}, **INK),
@@ -355,18 +381,22 @@ def noise_like(x: Tensor) -> Tensor:
 
 def test() -> list[Entry]:
     """Others: other sizes, seeds, strengths and data."""
-    told, unmixed, ours = {"target": 0.05}, {"n_latents": 128}, {"train": {"epochs": 30.0}, "seed": 5}
+    told: dict[str, Any] = {"target": 0.05}
+    unmixed: dict[str, Any] = {"n_latents": 128}
+    ours: dict[str, Any] = {"train": {"epochs": 30.0}, "seed": 5}
     rare5 = {**KL, "target": 0.05, "beta": 4.0, "seed": 3, "n": 80}
     ink = {**INK, "target": 0.05, "beta": 4.0, "seed": 3, "n": 80}
     top = {**TOPK, "n": 96, "seed": 3, "lr": 1.5e-3}
     lr1 = {"name": "relu_l1"}
     return [
-        net("not-finite", "activations", "ReLU at a rate of 100", act="relu", optimizer="sgd", lr=100.0, epochs=2, seed=3),
+        net("not-finite", "activations", "ReLU at a rate of 100", act="relu", optimizer="sgd", lr=100.0, epochs=2,
+            seed=3),
         net("not-finite", "patches", "filters of NaN", crafted=some_nan, **top),
         run("not-finite", "vectors", "loss that bursts", architecture={**lr1, "l1": 0.2}, seed=5,
             train={"lr": 5.0, "epochs": 10.0, "log_every": 1}),
 
-        run("penalty-too-weak", "digits", "KL of .002", architecture={**SIGMOID, "kl": 2e-3}, preprocess=[], n_latents=96,
+        run("penalty-too-weak", "digits", "KL of .002", architecture={**SIGMOID, "kl": 2e-3}, preprocess=[],
+            n_latents=96,
             train={"epochs": 30.0}, seed=5),
         run("penalty-too-weak", "patches", "L1 of 1e-3", architecture={**lr1, "l1": 1e-3}, n_latents=150, seed=5),
         run("penalty-too-weak", "clothes", "gate's L1 of 1e-4", architecture={"name": "gated", "l1": 1e-4}, seed=5),
@@ -388,12 +418,14 @@ def test() -> list[Entry]:
         net("penalty-dominates", "vectors", "L1 of 50", act="relu", l1=50.0, seed=3),
 
         net("filters-collapsed", "digits", "decay of .4", **{**rare5, "decay": 0.4}),
-        run("filters-collapsed", "clothes", "decay of 1", preprocess=[], architecture={**SIGMOID, "decay": 1.0}, seed=5),
+        run("filters-collapsed", "clothes", "decay of 1", preprocess=[], architecture={**SIGMOID, "decay": 1.0},
+            seed=5),
 
         net("noise-filters", "digits", "no decay", told=told, **{**rare5, "decay": 0.0}),
         net("noise-filters", "clothes", "hardly any decay", told=told, **{**rare5, "decay": 1e-5}),
 
-        net("frozen-inputs", "clothes", "TopK without decay", **{**top, "start": "xavier", "k": 24, "lr": 1e-3}, bias=0.1),
+        net("frozen-inputs", "clothes", "TopK without decay", **{**top, "start": "xavier", "k": 24, "lr": 1e-3},
+            bias=0.1),
         run("frozen-inputs", "digits", "random rows", architecture={**lr1, "l1": 2.0}, n_latents=96, seed=5,
             initialisation={"name": "random", "norm": 1.0}, train={"lr": 2e-3}),
 
@@ -407,21 +439,26 @@ def test() -> list[Entry]:
         net("dense", "patches", "ReLU without penalty", act="relu", n=40, seed=3),
 
         net("target-missed", "clothes", "KL of .15", told={"target": 0.1}, **{**KL, "beta": 0.15, "seed": 3}),
-        net("target-missed", "activations", "asked for .02", told={"target": 0.02}, **{**KL, "target": 0.08, "seed": 3}),
+        net("target-missed", "activations", "asked for .02", told={"target": 0.02}, **{**KL, "target": 0.08,
+            "seed": 3}),
 
-        net("small-batch", "digits", "batches of 50 for .05", told={"target": 0.05, "batch_size": 50}, **{**ink, "batch": 50}),
-        net("small-batch", "clothes", "batches of 40 for .05", told={"target": 0.05, "batch_size": 40}, **{**ink, "batch": 40}),
+        net("small-batch", "digits", "batches of 50 for .05", told={"target": 0.05, "batch_size": 50}, **{**ink,
+            "batch": 50}),
+        net("small-batch", "clothes", "batches of 40 for .05", told={"target": 0.05, "batch_size": 40}, **{**ink,
+            "batch": 40}),
 
         net("identity", "patches", "ReLU, four times as many", act="relu", n=400, lr=3e-3, epochs=20, seed=3),
         run("identity", "activations", "ReLU without L1", n_latents=200, architecture={**lr1, "l1": 0.0}, seed=5),
 
         net("not-learning", "digits", "pixels up to 255", change=by_255, **rare5),
         net("not-learning", "clothes", "start at zero", act="relu", start="zero", seed=3),
-        run("not-learning", "vectors", "rate of 1e-7", architecture={"name": "topk", "k": 4}, train={"lr": 1e-7}, seed=5,
+        run("not-learning", "vectors", "rate of 1e-7", architecture={"name": "topk", "k": 4}, train={"lr": 1e-7},
+            seed=5,
             initialisation="random"),
 
         net("output-range", "vectors", "sigmoid output, TopK", out="sigmoid", **{**top, "k": 4}),
-        net("output-range", "digits", "standardised, ReLU output", out="relu", change=lambda x: (x - x.mean(0)) / x.std(),
+        net("output-range", "digits", "standardised, ReLU output", out="relu",
+            change=lambda x: (x - x.mean(0)) / x.std(),
             **{**top, "k": 12}),
 
         net("rare-inputs", "digits", "standardised, told", told=told, change=standardised, **rare5),
@@ -449,7 +486,8 @@ def test() -> list[Entry]:
 
         run("overfit", "patches", "300 samples", few=300, n_latents=128, architecture={"name": "topk", "k": 10}, seed=5,
             train={"epochs": 150.0, "batch_size": 50}),
-        run("overfit", "clothes", "100 samples", few=100, n_latents=96, architecture={"name": "batch_topk", "k": 12}, seed=5,
+        run("overfit", "clothes", "100 samples", few=100, n_latents=96, architecture={"name": "batch_topk", "k": 12},
+            seed=5,
             train={"epochs": 200.0, "batch_size": 20}),
 
         net("display", "clothes", "one giant", crafted=one_giant, **ink),
@@ -463,19 +501,23 @@ def test() -> list[Entry]:
         net("unstable", "patches", "noise", change=noise_like, again=True, act="relu", l1=0.3, n=64, seed=3),
         net("unstable", "activations", "noise", change=noise_like, again=True, **{**top, "k": 8}),
 
-        run("no-decay", "digits", "100 sigmoid units", preprocess=[], n_latents=100, seed=5,
+        run("no-weight-decay", "digits", "100 sigmoid units", preprocess=[], n_latents=100, seed=5,
             architecture={**SIGMOID, "decay": 0.0, "target": 0.05}),
-        run("no-decay", "clothes", "100 sigmoid units", preprocess=[], n_latents=100, seed=5,
+        run("no-weight-decay", "clothes", "100 sigmoid units", preprocess=[], n_latents=100, seed=5,
             architecture={**SIGMOID, "decay": 0.0, "target": 0.05}),
 
-        net("linear-output", "digits", "UFLDL but for its output", told={"target": 0.1}, **{**INK, "out": "linear", "decay": 0.01}),
-        net("linear-output", "clothes", "UFLDL but for its output", told={"target": 0.1}, **{**INK, "out": "linear", "decay": 0.01}),
+        net("linear-output", "digits", "UFLDL but for its output", told={"target": 0.1}, **{**INK, "out": "linear",
+            "decay": 0.01}),
+        net("linear-output", "clothes", "UFLDL but for its output", told={"target": 0.1}, **{**INK, "out": "linear",
+            "decay": 0.01}),
 
-        net(None, "digits", "UFLDL at .05", told={"target": 0.05, "batch_size": 200}, **{**ink, "batch": 200, "epochs": 50}),
+        net(None, "digits", "UFLDL at .05", told={"target": 0.05, "batch_size": 200}, **{**ink, "batch": 200,
+            "epochs": 50}),
         net(None, "clothes", "UFLDL at .1", told={"target": 0.1, "batch_size": 100}, **{**INK, "seed": 3, "n": 80}),
         net(None, "vectors", "TopK by hand", **{**TOPK, "k": 4, "n": 128, "seed": 3}),
         net(None, "patches", "ReLU and L1 by hand", act="relu", n=64, l1=0.4, lr=3e-3, epochs=25, seed=3),
-        run(None, "digits", "UFLDL of ours", preprocess=[], architecture=SIGMOID, n_latents=96, train={"epochs": 40.0}, seed=5),
+        run(None, "digits", "UFLDL of ours", preprocess=[], architecture=SIGMOID, n_latents=96,
+            train={"epochs": 40.0}, seed=5),
         run(None, "digits", "topk", architecture={"name": "topk", "k": 16}, n_latents=128, **ours),
         run(None, "clothes", "batch_topk", architecture={"name": "batch_topk", "k": 10}, **ours),
         run(None, "patches", "matryoshka", architecture={"name": "matryoshka"}, n_latents=128, **ours),

@@ -78,7 +78,7 @@ def agrees(model: Model, weights: Weights, activation: str = "relu", output: str
     torch.testing.assert_close(model.encode(X).dense(), codes)
     assert model.decode is not None and model.W_enc is not None and model.W_dec is not None
     recon = logits.sigmoid() if output == "sigmoid" else logits
-    torch.testing.assert_close(model.decode(model.encode(X)), recon)
+    torch.testing.assert_close(model.decode(model.encode(X), X), recon)
     torch.testing.assert_close(model.W_enc, weights["w1"].T)
     torch.testing.assert_close(model.W_dec, weights["w2"])
 
@@ -118,7 +118,7 @@ def test_lists_estimators_and_columns_of_matlab_are_read_too(tmp_path: Path) -> 
     model = interchange.arrays(fitted.fit(X.numpy(), X.numpy()), X)
     assert model.decode is not None and (model.activation, model.output) == ("sigmoid", "identity")
     predicted = torch.tensor(fitted.predict(X.numpy())).float()
-    torch.testing.assert_close(model.decode(model.encode(X)), predicted, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(model.decode(model.encode(X), X), predicted, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("output", ["identity", "sigmoid"])

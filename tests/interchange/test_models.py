@@ -83,7 +83,7 @@ def test_a_module_is_looked_at_without_its_dropout(kind: type[nn.Module], traini
     torch.testing.assert_close(model.W_enc, plain.first.weight.detach())
     if kind in (WithMethods, Parts):
         assert model.decode is not None and model.W_dec is not None and model.b_dec is not None
-        torch.testing.assert_close(model.decode(Codes(expected, F)), plain.second(expected).detach())
+        torch.testing.assert_close(model.decode(Codes(expected, F), X), plain.second(expected).detach())
         torch.testing.assert_close(model.W_dec, plain.second.weight.detach().T)
         torch.testing.assert_close(model.b_dec, plain.second.bias.detach())
     assert module.training is training
@@ -96,7 +96,7 @@ def test_values_with_their_indices_are_codes() -> None:
     assert model.decode is not None
     codes = model.encode(X)
     assert codes.n_latents == F and int(codes.l0().max()) <= 3
-    torch.testing.assert_close(model.decode(codes), module.decode(*module.encode(X)[:2]).detach())
+    torch.testing.assert_close(model.decode(codes, X), module.decode(*module.encode(X)[:2]).detach())
 
 
 @pytest.mark.parametrize("numpy", [True, False])
@@ -115,7 +115,7 @@ def test_a_pair_of_functions_in_torch_or_numpy_is_a_model(numpy: bool) -> None:
     model = interchange.model((encode, decode), X)
     assert model.decode is not None and model.W_dec is not None
     torch.testing.assert_close(model.encode(X).dense(), plain.codes(X).detach())
-    torch.testing.assert_close(model.decode(model.encode(X)), plain.second(plain.codes(X)).detach())
+    torch.testing.assert_close(model.decode(model.encode(X), X), plain.second(plain.codes(X)).detach())
     torch.testing.assert_close(model.W_dec, plain.second.weight.detach().T)
 
 
@@ -135,7 +135,7 @@ def test_a_model_of_ours_is_in_the_units_of_the_data(tmp_path: Path, architectur
         model = interchange.model(anything)
         assert model.decode is not None and model.W_enc is not None and model.b_enc is not None
         torch.testing.assert_close(model.encode(X).dense(), sae.transform(X).dense().detach())
-        torch.testing.assert_close(model.decode(model.encode(X)), sae.reconstruct(X).detach())
+        torch.testing.assert_close(model.decode(model.encode(X), X), sae.reconstruct(X).detach())
         pre = sae.pre(sae.preprocess(X)).detach()
         torch.testing.assert_close(X @ model.W_enc.T + model.b_enc, pre, rtol=1e-4, atol=1e-4)
         assert model.bounds == sae.activation.bounds

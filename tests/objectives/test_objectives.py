@@ -51,7 +51,7 @@ def test_a_right_objective_has_no_red_finding(objective: Objective) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "objective"), [(rule, each) for rule, wrong in WRONG.items() for each in wrong], ids=str
+    ("rule", "objective"), [(rule, each) for rule, wrong in WRONG.items() for each in wrong], ids=named
 )
 def test_a_mistake_is_named(rule: str, objective: Objective) -> None:
     assert rule in rules(objective)
@@ -94,10 +94,10 @@ def test_the_questions_step_is_seen_through(of_the_question: list[Finding]) -> N
     names = [each.rule for each in of_the_question]
     assert names[0] == "penalty-per-activation"
     assert {"penalty-too-weak", "no-weight-decay", "noise-shared", "nan-at-saturation"} <= set(names)
-    assert {"batch-size-in-the-weights", "noise-too-weak", "noise-in-use", "linear-output"} <= set(names)
+    assert {"batch-size-in-the-weights", "noise-strength", "noise-in-use", "linear-output"} <= set(names)
     assert number(of_the_question, "penalty-too-weak", "times too weak") == pytest.approx(7680, rel=1e-3)
     assert number(of_the_question, "penalty-too-weak", "share of the encoder's gradient") < 0.01
-    assert number(of_the_question, "noise-too-weak", "standard deviation") == pytest.approx(0.01, rel=0.2)
+    assert number(of_the_question, "noise-strength", "standard deviation") == pytest.approx(0.01, rel=0.2)
 
 
 def test_the_factor_is_that_of_the_batch_and_the_width() -> None:
@@ -156,7 +156,7 @@ def test_a_small_batch_is_small_for_its_target_only_where_it_is_said() -> None:
 def test_a_cross_entropy_is_refused_samples_outside_its_range() -> None:
     x = np.random.default_rng(0).standard_normal((50, 60))
     first = diagnose_objective(bench.right_bce_of_logits, x=x, n_latents=40)[0]
-    assert first.rule == "cross-entropy-out-of-range"
+    assert first.rule == "output-range"
     assert not diagnose_objective(bench.right_bce_of_logits, x=x * 0 + 0.5, n_latents=40)
 
 

@@ -1,6 +1,6 @@
 """How findings are printed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.padding import Padding
@@ -38,6 +38,18 @@ def tell(findings: Sequence[Finding], console: Console) -> None:
             if text:
                 console.print(Padding(Text.assemble((f"{label}: ", "dim"), text), (0, 0, 0, _INDENT)))
         console.print()
+
+
+def announce(console: Console) -> Callable[[Finding], None]:
+    """Says a finding while a model is being trained, in two lines."""
+
+    def say(finding: Finding) -> None:
+        head = Text.assemble((finding.severity, COLOURS[finding.severity]), f" {finding.id}  {finding.said}")
+        console.print(head, soft_wrap=True)
+        change = f"  change: {'  '.join(finding.changes)}" if finding.changes else ""
+        console.print(f"          {finding.fix}{change}", markup=False, soft_wrap=True, style="dim")
+
+    return say
 
 
 def _concerned(features: Sequence[int]) -> str:

@@ -21,7 +21,7 @@ class Model:
     W_dec: Tensor | None = None
     """Decoder rows, [F, D_out]."""
     b_enc: Tensor | None = None
-    """[F]"""
+    """pre = W_enc x + b_enc of raw samples, [F]."""
     b_dec: Tensor | None = None
     """[D_out]"""
     bounds: tuple[float, float] | None = None

@@ -340,7 +340,7 @@ def _model(what: Roles, candidates: list[Candidate], n: int, *, given: bool) -> 
 
     b_dec = torch.zeros(W_dec.shape[1]) if what.b_dec is None else what.b_dec
 
-    def decode(codes: Codes) -> Tensor:
+    def decode(codes: Codes, _: Tensor) -> Tensor:
         return _rebuilt(what, pair, codes, best.output)
 
     return replace(model, decode=decode, W_dec=W_dec, b_dec=b_dec, output=best.output, notes=tuple(notes))

@@ -15,7 +15,7 @@ from sparsight.interchange._roles import collected, roles
 from sparsight.interchange.arrays import arrays
 from sparsight.interchange.folders import format_of, opened
 from sparsight.interchange.known_answer import explained, sample
-from sparsight.layers.linear import LinearDecoder, LinearEncoder
+from sparsight.layers.linear import LinearEncoder
 from sparsight.run import Run
 
 SEEN = 32
@@ -58,11 +58,9 @@ def model(anything: Any, data: Any = None, activation: str | None = None, output
 def model_of(sae: SAE, *, notes: Sequence[str] = ()) -> Model:
     """An SAE as a `Model`: raw samples to codes and back, its filters in raw units.
 
-    Where the encoder is linear, `b_enc` is that of raw samples: pre = W_enc x + b_enc. A decoder with a way past the
-    codes cannot rebuild from codes alone, and `decode` is None.
+    Where the encoder is linear, `b_enc` is that of raw samples: pre = W_enc x + b_enc.
     """
     linear = isinstance(sae.encoder, LinearEncoder)
-    skip = isinstance(sae.decoder, LinearDecoder) and sae.decoder.skip is not None
     with torch.no_grad():
         filters = sae.filters()
         zero = sae.b_dec.new_zeros(1, sae.n_inputs)
@@ -70,27 +68,26 @@ def model_of(sae: SAE, *, notes: Sequence[str] = ()) -> Model:
         b_dec = sae.b_dec.detach()
         if sae.output == "identity":
             b_dec = sae.preprocess_targets.inverse(b_dec[None])[0]
-    said = ("its reconstruction needs the sample beside the codes (skip): there is none from codes alone",)
 
     @torch.no_grad()
     def encode(x: Tensor) -> Codes:
         return sae.transform(x.to(sae.b_dec))
 
     @torch.no_grad()
-    def decode(codes: Codes) -> Tensor:
-        return sae.preprocess_targets.inverse(sae.decode(codes))
+    def decode(codes: Codes, x: Tensor) -> Tensor:
+        return sae.preprocess_targets.inverse(sae.decode(codes, sae.preprocess(x.to(sae.b_dec))))
 
     return Model(
         encode=encode,
-        decode=None if skip else decode,
+        decode=decode,
         W_enc=filters["encoder"],
         W_dec=filters["decoder"],
         b_enc=b_enc,
         b_dec=b_dec.cpu(),
         bounds=sae.activation.bounds,
         activation=type(sae.activation).__name__.lower(),
-        output=sae.output,
-        notes=(*notes, *(said if skip else ())),
+        output=None if list(sae.preprocess_targets) else sae.output,
+        notes=tuple(notes),
     )
 
 
@@ -140,7 +137,12 @@ def model_of_module(module: Any, data: Any) -> Model:
         if len(recon) != len(x):
             raise SparsightError(f"decode gave {list(recon.shape)} for {len(x)} rows of codes: one row each is needed")
     found = _weights(module, x, codes, back)
-    return Model(encode=codes_of, decode=back, notes=(*notes, *found.pop("notes")), **found)
+    return Model(
+        encode=codes_of,
+        decode=None if back is None else lambda given, _: back(given),
+        notes=(*notes, *found.pop("notes")),
+        **found,
+    )
 
 
 def _of_module(module: nn.Module, x: Tensor) -> tuple[Callable[..., Any], Callable[..., Any] | None, str]:

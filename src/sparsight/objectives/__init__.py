@@ -87,7 +87,7 @@ def diagnose_objective(
         )
         found = findings(measured)
         if broken:  # the rest would be about sums with something in them that is no number
-            return [each for each in found if each.rule == "codes-are-no-probabilities"] or [_broken(loss.ordinary)]
+            return [each for each in found if each.rule == "penalty-out-of-range"] or [_broken(loss.ordinary)]
         return found
 
 

@@ -36,7 +36,7 @@ def batch(m: Measured) -> Iterator[Finding]:
     n = len(m.loss.x)
     if m.given_batch and p.shape == "target" and p.over == "features" and n * p.target < 10:
         yield Finding(
-            rule="batch-too-small-for-target",
+            rule="small-batch",
             id="D13",
             severity="amber",
             said=f"A batch of {n} is small for a mean activity of {p.target:.3g}: {n * p.target:.1f} samples of it are "
@@ -49,7 +49,7 @@ def batch(m: Measured) -> Iterator[Finding]:
 
 
 def errors(m: Measured) -> Iterator[Finding]:
-    """D16: an error that does not fit the data, or is no error."""
+    """D16, D30: an error that does not fit the data, or is no error."""
     e, x = m.error, m.loss.x
     low, high = float(x.min()), float(x.max())
     about = "of the samples x" if m.given_x else "of the digits that stand for your samples"
@@ -59,7 +59,14 @@ def errors(m: Measured) -> Iterator[Finding]:
         rule: str, severity: Severity, said: str, cause: str, fix: str, *numbers: Number, changes: tuple = ()
     ) -> Finding:
         return Finding(
-            rule=rule, id="D16", severity=severity, said=said, cause=cause, fix=fix, numbers=numbers, changes=changes
+            rule=rule,
+            id="D30" if rule == "linear-output" else "D16",
+            severity=severity,
+            said=said,
+            cause=cause,
+            fix=fix,
+            numbers=numbers,
+            changes=changes,
         )
 
     if not e.reacts:
@@ -83,7 +90,7 @@ def errors(m: Measured) -> Iterator[Finding]:
         )  # fmt: skip
     if e.kind.startswith("cross-entropy") and m.given_x and (low < 0 or high > 1):
         yield found(
-            "cross-entropy-out-of-range", "red",
+            "output-range", "red",
             f"The error is a cross-entropy, and the samples go from {low:.3g} to {high:.3g}.",
             "A cross-entropy is for inputs between 0 and 1; outside it has no least value.",
             f"Scale the samples to [0, 1], or take {m.lines.error()}", *span,
@@ -98,11 +105,11 @@ def errors(m: Measured) -> Iterator[Finding]:
 
 
 def inputs(m: Measured) -> Iterator[Finding]:
-    """D31: what was handed in comes back changed."""
+    """D33: what was handed in comes back changed."""
     if m.loss.function.changes_inputs:
         yield Finding(
             rule="inputs-changed",
-            id="D31",
+            id="D33",
             severity="red",
             said="The function changes the arrays that it is given.",
             numbers=(),

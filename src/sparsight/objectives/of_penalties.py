@@ -102,7 +102,7 @@ def scale(m: Measured) -> Iterator[Finding]:
             )
     penalty = m.lines.divergence(_short(p.target)) if of_target else m.lines.absolute(f"{10 * usual:.2g}")
     yield Finding(
-        rule="penalty-too-weak" if weak else "penalty-too-strong",
+        rule="penalty-too-weak" if weak else "penalty-dominates",
         id="D02",
         severity="red" if abs(off) >= TOO_FAR else "amber",
         said=f"The penalty is {abs(off):,.0f} times too {'weak' if weak else 'strong'}: beside the error of one sample "
@@ -150,7 +150,7 @@ def shape(m: Measured) -> Iterator[Finding]:
     costs = [step.penalty(Pattern(np.full((1, step.n_latents), a), np.zeros(len(step.x), dtype=int))) for a in outside]
     broken = any(cost is None or not np.isfinite(cost) for cost in costs)
     yield Finding(
-        rule="codes-are-no-probabilities",
+        rule="penalty-out-of-range",
         id="D04",
         severity="red" if broken else "amber",
         said=f"The penalty is a divergence of probabilities, and {step.activation} gives codes from {low:g} to {high:g}"

@@ -1,4 +1,4 @@
-"""What is wrong with a step beside its loss: D07, D08, D21, D22, D29, D30."""
+"""What is wrong with a step beside its loss: D07, D21, D22, D29, D31, D32."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from sparsight.objectives.measured import DECAY, FAINT, FAR, LOUD, TOO_FAR, Meas
 
 
 def decays(m: Measured) -> Iterator[Finding]:
-    """D08, D07: no weight decay, too much, or one that reaches biases."""
+    """D29, D07, D31, D32: no weight decay, too much, or one that reaches biases."""
     d = m.decay
     if d is None or not np.isfinite(d.of_weights):
         return
@@ -22,7 +22,7 @@ def decays(m: Measured) -> Iterator[Finding]:
         none = d.of_weights == 0
         yield Finding(
             rule="no-weight-decay",
-            id="D08",
+            id="D29",
             severity="amber",
             said="Nothing decays the weights."
             if none
@@ -35,7 +35,7 @@ def decays(m: Measured) -> Iterator[Finding]:
         )
     if np.isfinite(unit) and of_weights > FAR * DECAY:
         yield Finding(
-            rule="decay-too-strong",
+            rule="filters-collapsed",
             id="D07",
             severity="red" if of_weights > TOO_FAR * DECAY else "amber",
             said=f"Weight decay is {of_weights / DECAY:,.0f} times too strong: features become the same blob.",
@@ -47,7 +47,7 @@ def decays(m: Measured) -> Iterator[Finding]:
     if d.absolute and m.penalty.shape == "none" and m.step is not None and m.step.activation in ("sigmoid", "relu"):
         yield Finding(
             rule="weights-for-codes",
-            id="D29",
+            id="D31",
             severity="amber",
             said="Absolute weights are penalised, and codes are not: that makes weights sparse.",
             numbers=(Number(name="λ of λ Σ |w|", value=d.absolute, null=0.0),),
@@ -59,7 +59,7 @@ def decays(m: Measured) -> Iterator[Finding]:
     if decayed:
         yield Finding(
             rule="biases-decayed",
-            id="D30",
+            id="D32",
             severity="amber",
             said=f"The {' and the '.join(decayed)}'s bias is decayed as weights are.",
             numbers=tuple(
@@ -100,7 +100,7 @@ def noises(m: Measured) -> Iterator[Finding]:
     if np.isfinite(ratio) and not noise.masks and not FAINT <= ratio <= LOUD:
         faint = ratio < FAINT
         yield Finding(
-            rule="noise-too-weak" if faint else "noise-too-strong",
+            rule="noise-strength",
             id="D22",
             severity="amber",
             said=f"Noise of a standard deviation of {noise.std:.2g} is {ratio:.2g} of the variance of "

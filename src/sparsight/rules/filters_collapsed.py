@@ -17,8 +17,8 @@ class FiltersCollapsed(Rule):
 
     id, stage = "D07", 3
     explains = (
-        "penalty-dominates", "duplicates", "noise-filters", "dead", "dense", "templates", "target-missed", "penalty-too-weak", "unstable",
-        "penalty-per-activation",
+        "penalty-dominates", "duplicates", "noise-filters", "dead", "dense", "templates", "target-missed", "unstable",
+        "penalty-per-activation", "penalty-too-weak",
     )  # fmt: skip
     cause = "The weight decay is so strong that only the direction which explains most is worth its weights."
     fix = "Take a tenth of the weight decay."

@@ -11,8 +11,7 @@ class NoiseStrength(Rule):
 
     Args:
         weak: below which the autoencoder denoises nothing.
-        strong: above which samples are hard to see in it,
-        drowned: and above which they cannot be.
+        strong: above which samples are lost in it.
     """
 
     id, stage, needs = "D22", 2, ("look", "noise")
@@ -23,8 +22,8 @@ class NoiseStrength(Rule):
     cause = "The noise was chosen without regard to the spread of the data."
     fix = "Take noise of a tenth to half of the data's deviation, or hide a quarter of the inputs."
 
-    def __init__(self, *, weak: float = 0.01, strong: float = 1.0, drowned: float = 4.0) -> None:
-        self.weak, self.strong, self.drowned = weak, strong, drowned
+    def __init__(self, *, weak: float = 0.01, strong: float = 5.0) -> None:
+        self.weak, self.strong = weak, strong
 
     def __call__(self, case: Case) -> Finding | None:
         look = case.look
@@ -39,4 +38,4 @@ class NoiseStrength(Rule):
         number = Number(name="energy of the noise", value=share, limit=limit, about="σ² D / Σ_i Var x_i")
         wanted = 0.3 * (variance / len(look.std)) ** 0.5
         changes = [f"corruption.std={wanted:.2g}"] if case.recipe is not None else []
-        return self.find("red" if share > self.drowned else "amber", said, number, changes=changes)
+        return self.find("red" if share > self.strong else "amber", said, number, changes=changes)

@@ -53,8 +53,8 @@ class PenaltyTooWeak(Rule):
             if share >= self.share and of_loss >= self.loss and not self._lost(case, target):
                 continue
             said = (
-                f"{name} has {share:.2%} of the gradient of the encoder and {of_loss:.2%} of the loss, and {last.l0:.0f} "
-                f"features fire in a sample, with a mean activity of {last.mean_activity:.3g}: it does too little"
+                f"{name} has {share:.2%} of the gradient of the encoder and {of_loss:.2%} of the loss, and "
+                f"{last.l0:.0f} features fire in a sample, with a mean activity of {last.mean_activity:.3g}: too little"
             )
             numbers = (
                 Number(

@@ -5,7 +5,7 @@ from typing import Any
 
 from sparsight import spec
 from sparsight.core import Finding
-from sparsight.diagnose.diagnosis import causes
+from sparsight.diagnosis.asking import causes
 from sparsight.errors import SparsightError
 from sparsight.job import Recipe
 

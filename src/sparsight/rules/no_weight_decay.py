@@ -7,8 +7,8 @@ from sparsight.rules._rule import Case, Rule
 from sparsight.spec import register
 
 
-@register("rule", "no-decay")
-class NoDecay(Rule):
+@register("rule", "no-weight-decay")
+class NoWeightDecay(Rule):
     """Sigmoid units are trained without a term of the weights, and their filters are rougher than the samples.
 
     Args:

@@ -8,13 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sparsight.core import SAE, Finding, Model, Schema, Source
+from sparsight.core import SAE, Finding, Model, Source
 from sparsight.core.sampling import spread
 from sparsight.errors import SparsightError
-from sparsight.job import Recipe, all_terms, data_of, make_sae
+from sparsight.interchange import model, model_of
+from sparsight.job import Recipe, data_of, terms_of
 from sparsight.rules._look import Look
 from sparsight.rules._rule import Case, Rule
 from sparsight.run import Run
+from sparsight.sources import open_source
 from sparsight.spec import build, factory, names
 
 LOOKED_AT = 10_000
@@ -57,19 +59,19 @@ def diagnose(
         SparsightError: the model cannot be read, or the samples do not fit it.
     """
     asked = [build("rule", name) for name in (names("rule") if rules is None else rules)]
-    if isinstance(what, str | Path) and Path(what).is_dir() and (Path(what) / "recipe.json").is_file():
+    if isinstance(what, str | Path) and (Path(what) / "recipe.json").is_file():
         what = Run.open(what)
     if isinstance(what, Run):
         return ranked(ask(case_of_run(what, None if data is None else _source(data, shape), again), asked))
     if data is None:
         raise SparsightError("a model without its data cannot be judged: give samples, [n, D], as data")
     source = _source(data, shape)
-    model, ordered = model_of(what, source, activation, output), not isinstance(data, Source)
-    seen = look_at(model, source)
+    looked, ordered = model(what, source, activation, output), not isinstance(data, Source)
+    seen = look_at(looked, source)
     case = Case(
-        look=seen if held_out is None else look_at(model, _source(held_out, shape)),
+        look=seen if held_out is None else look_at(looked, _source(held_out, shape)),
         seen=seen,
-        again=None if again is None else look_at(model_of(again, source, activation, output), source),
+        again=None if again is None else look_at(model(again, source, activation, output), source),
         target=target,
         batch_size=batch_size,
         noise=noise,
@@ -134,15 +136,15 @@ def case_of_run(run: Run, source: Source | None = None, again: Any = None) -> Ca
     if run.summary is None:
         if not log:
             raise SparsightError(f"the run {str(run.path)!r} has logged nothing yet: there is nothing to judge")
-        return Case(recipe=recipe, log=log)
+        return Case(recipe=recipe, log=log, terms=told_by(recipe)["terms"])
     training, held_out = data_of(run, source)
     sae = run.sae()
-    model = model_of_sae(sae)
-    told = told_by(recipe, training.schema)
+    looked = model_of(sae)
+    told = told_by(recipe)
     return Case(
-        look=look_at(model, held_out),
-        seen=look_at(model, training),
-        again=None if again is None else look_at(model_of(again, held_out, None, None), held_out),
+        look=look_at(looked, held_out),
+        seen=look_at(looked, training),
+        again=None if again is None else look_at(model(again, held_out), held_out),
         recipe=recipe,
         log=log,
         dead=run.summary["dead"],
@@ -150,20 +152,15 @@ def case_of_run(run: Run, source: Source | None = None, again: Any = None) -> Ca
     )
 
 
-def told_by(recipe: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
+def told_by(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """What a recipe says of its objective: terms, a divergence's target, the batch, the noise in the model's units."""
     parsed = Recipe.parse(recipe)
-    _, architecture = make_sae(parsed, schema)
-    terms = all_terms(architecture, parsed)
-    targets = [
-        t
-        for term in terms.values()
-        if term.sparsifies and term.weight and 0 < (t := getattr(term, "target", None) or 0) < 1
-    ]
+    terms = terms_of(parsed)
+    asked = (getattr(term, "target", None) for term in terms.values() if term.sparsifies and term.weight)
     size = parsed.train.batch_size
     return {
         "terms": terms,
-        "target": targets[0] if targets else None,
+        "target": next((target for target in asked if target is not None and 0 < target < 1), None),
         "batch_size": size if isinstance(size, int) else None,
         "noise": (recipe["corruption"] or {}).get("std"),
     }
@@ -177,45 +174,27 @@ def _raw(noise: float | None, sae: SAE) -> float | None:
     return noise * float(unit.square().mean().sqrt())
 
 
-def look_at(model: Model, source: Source) -> Look:
+def look_at(looked: Model, source: Source) -> Look:
     """Look at a model with up to 10,000 samples, evenly spread."""
     at_most = max(1, min(LOOKED_AT, NUMBERS // source.schema.n_inputs))
     ids = spread(len(source), at_most)
-    return Look(model, source.gather(ids), source.targets(ids), source.schema)
+    return Look(looked, source.gather(ids), source.targets(ids), source.schema)
 
 
-def _finite(model: Model) -> bool:
-    weights = (model.W_enc, model.W_dec, model.b_enc, model.b_dec)
+def _finite(looked: Model) -> bool:
+    weights = (looked.W_enc, looked.W_dec, looked.b_enc, looked.b_dec)
     return all(w is None or bool(w.isfinite().all()) for w in weights)
 
 
-def model_of_sae(sae: SAE) -> Model:
-    """A model of ours."""
-    device, filters = sae.b_dec.device, sae.filters()
-    sae.eval()
-
-    def encode(raw: Tensor) -> Any:
-        return sae.transform(raw.to(sae.b_dec))
-
-    def decode(codes: Any, raw: Tensor) -> Tensor:
-        return sae.preprocess_targets.inverse(sae.decode(codes, sae.preprocess(raw.to(device))))
-
-    output = sae.output if not list(sae.preprocess_targets) else None
-    return Model(encode=encode, decode=decode, W_enc=filters["encoder"], W_dec=filters["decoder"], output=output)
-
-
-def model_of(what: Any, source: Source, activation: str | None, output: str | None) -> Model:
-    """A model in any form."""
-    if isinstance(what, Model):
-        return what
-    if isinstance(what, SAE):
-        return model_of_sae(what)
-    raise SparsightError(f"a {type(what).__name__} is no model that can be looked at")
-
-
 def _source(data: Any, shape: Sequence[int] | None) -> Source:
-    """Samples in any form as a source."""
+    """Samples in any form as a source: rows, flattened where they are pictures, or the path of data."""
     if isinstance(data, Source):
         return data
+    if isinstance(data, str | Path):
+        return build("source", open_source(str(data)))
     array = data if isinstance(data, Tensor) else torch.as_tensor(np.asarray(data, dtype=np.float32))
-    return build("source", {"name": "arrays", "shape": None if shape is None else list(shape)}, data=array)
+    if shape is None and array.ndim in (3, 4) and array.shape[1] > 1:
+        shape = array.shape[1:]
+    if array.ndim < 2 or not len(array):
+        raise SparsightError(f"samples must be rows of numbers, [n, D], and these are {list(array.shape)}")
+    return build("source", {"name": "arrays", "shape": None if shape is None else list(shape)}, data=array.flatten(1))

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sparsight.core import Finding, Logged, Schema
-from sparsight.diagnose.diagnosis import ask, ranked, told_by
+from sparsight.core import Finding, Logged
+from sparsight.diagnosis.asking import ask, ranked, told_by
 from sparsight.rules._rule import Case
 from sparsight.spec import build, names
 
@@ -14,13 +14,12 @@ class Watch:
 
     Args:
         recipe: complete.
-        schema: of the samples.
         say: is told of every new finding.
     """
 
-    def __init__(self, recipe: Mapping[str, Any], schema: Schema, say: Callable[[Finding], None]) -> None:
+    def __init__(self, recipe: Mapping[str, Any], say: Callable[[Finding], None]) -> None:
         self.recipe, self.say = recipe, say
-        self.terms = told_by(recipe, schema)["terms"]
+        self.terms = told_by(recipe)["terms"]
         self.rules = [build("rule", name) for name in names("rule")]
         self.log: list[Logged] = []
         self.said: dict[str, Finding] = {}
