@@ -28,9 +28,8 @@ class NotLearning(Rule):
 
     id, stage, needs = "D15", 3, ()
     explains = (
-        "noise-filters", "dense", "target-missed", "frozen-inputs", "dead", "penalty-too-weak", "half-a-divergence",
+        "noise-filters", "dense", "target-missed", "frozen-inputs", "dead", "penalty-too-weak",
         "unstable", "penalty-dominates", "duplicates", "penalty-per-activation", "filters-collapsed", "l1-gaming",
-        "output-range", "order",
     )  # fmt: skip
     cause = "A learning rate that is too low, units that are saturated by inputs of large numbers, or a start at zero."
     fix = "Scale the inputs to about 1, start with small random weights, and raise the learning rate tenfold."
