@@ -1,0 +1,113 @@
+"""Plants."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from sparsight.claims._case import Case
+from sparsight.claims._check import Check, Columns
+from sparsight.claims._intervals import share_of
+from sparsight.claims.stability import rows_of
+from sparsight.core import Claim, Source, generator
+from sparsight.errors import SparsightError
+from sparsight.meters.recovery import FOUND, best
+from sparsight.sources.planted import Planted
+from sparsight.spec import register
+
+SIZES = (0.03, 0.1, 0.3, 1.0)
+MOST = 4
+"""Directions of each strength in one training; fewer where they would be more than a quarter of the features."""
+
+
+@register("claim", "plants")
+class Plants(Check):
+    """Known features that are planted in the run's own data are found, from some strength on.
+
+    Into the training samples of each training go random directions of four strengths, see `sources.planted.Planted`:
+    `size` is the power of one where it is, over that of the data. One is found where a decoder row has a cosine of .9 to
+    it in the units of the data. The value is the share found of the strongest, with Wilson's interval; its null is the
+    share of them that the run itself has, which never saw them. `smallest` is the first strength from which on half or
+    more are found. Augmentations are left out, since they would move what was planted.
+    """
+
+    def __init__(
+        self,
+        *,
+        share: Annotated[float, Field(gt=0, lt=1)] = 0.05,
+        trainings: Annotated[int, Field(ge=2)] = 2,
+    ) -> None:
+        self.share, self.n_trainings = share, trainings
+
+    def refuses(self, case: Case) -> str | None:
+        bounded = "the output has bounds that planted samples would leave" if case.sae.output != "identity" else None
+        return case.untrainable or case.like_rows or bounded
+
+    def trainings(self, case: Case) -> dict[str, int]:
+        return {f"planted-{n}": 1 for n in range(self.n_trainings)}
+
+    def __call__(self, case: Case) -> tuple[Claim, Columns]:
+        each = max(1, min(MOST, case.sae.n_latents // (4 * len(SIZES))))
+        found: dict[float, list[float]] = {size: [] for size in SIZES}
+        null: list[float] = []
+        for n in range(self.n_trainings):
+            planted = self._planted(case, each, n)
+            models = case.models(f"planted-{n}", lambda planted=planted: planted[-1], 1, augmentations=[])
+            for size, part in zip(SIZES, planted, strict=True):
+                found[size] += best(part.truth(), rows_of(models[0]))[0].tolist()
+            null += best(planted[-1].truth(), rows_of(case.sae))[0].tolist()
+        curve = [_point(size, cosines) for size, cosines in found.items()]
+        strongest, chance = curve[-1], _point(SIZES[-1], null)
+        smallest = _smallest(curve)
+        said = (
+            f"of known features planted in the training samples at {SIZES[-1]:g} times the power of the data, "
+            f"{strongest['share']:.0%} are found ({strongest['low']:.0%} to {strongest['high']:.0%}), where a training "
+            f"without them has {chance['share']:.0%}; "
+            + ("none of the strengths is found" if smallest is None else f"the smallest strength found is {smallest:g}")
+        )
+        return Claim(
+            name="plants",
+            said=said,
+            value=strongest["share"],
+            low=strongest["low"],
+            high=strongest["high"],
+            null=chance["share"],
+            holds=strongest["low"] > chance["share"],
+            numbers={"curve": curve, "smallest": smallest, "share": self.share, "null_cosine": chance["cosine"]},
+        ), {}
+
+    def _planted(self, case: Case, each: int, n: int) -> list[Planted]:
+        """The data with the weakest planted, those with the next planted in them, and so on."""
+        source: Source = case.real()
+        found = []
+        for number, size in enumerate(SIZES):
+            seed = 1_000 * (n + 1) + number
+            source = Planted(source=source, n=each, share=self.share, size=size, seed=seed)
+            found.append(source)
+        return found
+
+
+def _point(size: float, cosines: list[float]) -> dict[str, Any]:
+    hits = sum(cosine >= FOUND for cosine in cosines)
+    low, high = share_of(hits, len(cosines))
+    return {
+        "size": size,
+        "planted": len(cosines),
+        "share": hits / len(cosines),
+        "low": low,
+        "high": high,
+        "cosine": float(torch.tensor(cosines).median()),
+    }
+
+
+def _smallest(curve: list[dict[str, Any]]) -> float | None:
+    """The first strength from which on half or more are found."""
+    smallest = None
+    for point in reversed(curve):
+        if point["share"] < 0.5:
+            break
+        smallest = point["size"]
+    return smallest
