@@ -31,11 +31,15 @@ class Stability(Check):
     retrainings, with Student's interval over these. Its null is the same between two trainings on Gaussian data of the
     same mean and covariance.
 
-    `real` takes all of: the feature fires in 10 samples or more; its stability is .81 or more, which is .9²; its
-    1 − stability is at most half its 1 − cosine to the nearest row (`nearest_null`) of any training on null data, which
-    are two draws of Gaussian data, pixels shuffled over samples, and pictures with random phases; its projections are
-    further from normal (`non_normal`) than those of all features of Gaussian data; and its `response` to what the
-    decoder makes of it is above chance.
+    `real` takes all of:
+
+    - the feature fires in 10 samples or more;
+    - its stability is cos 30° = .87 or more;
+    - 1 − stability is at most a third of 1 − `nearest_null`, its cosine to the nearest row of any training on null data:
+      two draws of Gaussian data, columns permuted over samples, and pictures with random phases;
+    - `non_normal`, 1 − r² of its projections with a normal distribution, is .02 or more, and more than that of every
+      feature of the Gaussian data;
+    - its response to what the decoder makes of it is above chance; see the claim `causality`.
     """
 
     def __init__(self, *, seeds: Annotated[int, Field(ge=4)] = SEEDS) -> None:
