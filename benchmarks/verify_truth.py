@@ -2,11 +2,12 @@
 
 Noise: independent normal numbers, and normal numbers with variances that fall as 1 / i^1.5 along random directions. No
 feature of either is real. Known: samples that are sums of a few atoms (`synthetic`), and random directions planted in
-both kinds of noise. A feature is truly real where a true direction has a cosine of .9 or more to it; a true direction is
-recoverable where the run found it, at the same cosine, and called where one of the features that found it is called real.
+both kinds of noise. A feature is truly real where a true direction has a cosine of .9 or more to it; a true direction
+is recoverable where the run found it, at the same cosine, and called where one of the features that found it is real.
 
-The limits of the verdict were chosen on the seeds 0, 1 and 2; figures are those of seeds from 100 on. A seed is that of the data, of the training and of all else. Each case is trained with every architecture of
-`ARCHITECTURES`, and verified as users do it.
+A seed is that of the data, of the training and of all else. The limits of the verdict were chosen on the seeds 0, 1 and
+2; figures are those of seeds from 100 on. Each case is trained with every architecture of `ARCHITECTURES`, and verified
+as users do it.
 """
 
 import argparse

@@ -165,10 +165,7 @@ class Case:
             runs, left = found.runs(), len(found.points()) - len(found.runs()) - len(found.failed())
         else:
             one = recipe.model_copy(update={"seed": first})
-            if place.is_dir():
-                run = resume(place, make(), [bar])
-            else:
-                run = train(one, place, make(), [bar], device)
+            run = resume(place, make(), [bar]) if place.is_dir() else train(one, place, make(), [bar], device)
             runs, left = [run], int(run.summary is None)
         if left:
             raise StoppedError(

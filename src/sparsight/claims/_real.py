@@ -71,8 +71,8 @@ def nearest(rows: Tensor, nulls: list[Tensor]) -> Tensor:
 def non_normal(filters: Tensor, x: Tensor) -> Tensor:
     """1 − r², with r the correlation of the sorted projections x · filter with normal quantiles, [F], float64.
 
-    0 for a normal distribution, some (log n) / n for samples of one (Shapiro & Francia 1972). Any projection of Gaussian
-    data is normal; what a sparse feature adds to samples is not.
+    0 for a normal distribution, some (log n) / n for samples of one (Shapiro & Francia 1972). Any projection of
+    Gaussian data is normal; what a sparse feature adds to samples is not.
     """
     n = len(x)
     at = (torch.arange(1, n + 1, dtype=torch.float64) - 0.375) / (n + 0.25)

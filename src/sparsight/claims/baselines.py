@@ -12,9 +12,9 @@ from sparsight.spec import register
 class Baselines(Check):
     """No dictionary by other means, as large and as sparse, is better in all that is measured.
 
-    PCA, ICA, NMF, k-means, dictionary learning, the mean and random directions, fitted to the same samples, with as many
-    features and with codes by matching pursuit of the run's L0, as `comparison.compare` has them. The value is the
-    run's explained variance on held-out samples, with a bootstrap over samples; its null is the best baseline's. It
+    PCA, ICA, NMF, k-means, dictionary learning, the mean and random directions, fitted to the same samples, with as
+    many features and with codes by matching pursuit of the run's L0, as `comparison.compare` has them. The value is
+    the run's explained variance on held-out samples, with a bootstrap over samples; its null is the best baseline's. It
     holds where no baseline explains more and, with labels, has as small a probe error.
     """
 

@@ -31,13 +31,14 @@ _PURPOSE = 51
 class Causality(Check):
     """A feature that is put into samples fires, one that is taken out stops, and a random direction does neither.
 
-    For a feature j with the mean code s where it fires: into samples x in which it does not fire, what the decoder makes
-    of s is added, x + δ with δ = recon(codes + s e_j) − recon(codes); its code changes by Δ, and the response is Δ / s.
-    From samples in which it fires with c, what the decoder makes of c is taken; the response is −Δ / c. `response` is
-    the mean of both; its null is that to random directions of the same lengths, for each feature and sample.
+    For a feature j with the mean code s where it fires: into samples x in which it does not fire, what the decoder
+    makes of s is added, x + δ with δ = recon(codes + s e_j) − recon(codes); its code changes by Δ, and the response is
+    Δ / s. From samples in which it fires with c, what the decoder makes of c is taken; the response is −Δ / c.
+    `response` is the mean of both; its null is that to random directions of the same lengths.
 
-    Where samples have labels, `logits` is what taking it out does to the class logits of a linear reading B of the codes
-    (least squares on classes), E_fires[ |c| ] std_class( B_j ); its null is the 95 % quantile with labels in random order.
+    Where samples have labels, `logits` is what taking it out does to the class logits of a linear reading B of the
+    codes (least squares on classes), E_fires[ |c| ] std_class( B_j ); its null is the 95 % quantile with labels in
+    random order.
     """
 
     def __init__(self, *, each: Annotated[int, Field(ge=1)] = EACH) -> None:
@@ -53,8 +54,8 @@ class Causality(Check):
         read = readout(case)
         columns = {"response": response.numpy(), **({} if read is None else {"logits": read.effect})}
         said = (
-            f"put into samples or taken out of them, a feature moves its own code by {mean:.2f} of what was put or taken, "
-            f"where a random direction moves it by {chance:.2f}; {share:.0%} of {len(known):,} features do so by more "
+            f"put into samples or taken out of them, a feature moves its own code by {mean:.2f} of what was put or "
+            f"taken, where a random direction moves it by {chance:.2f}; {share:.0%} of {len(known):,} features do so by more "
             f"than the 95 % quantile of chance"
         )
         numbers = {"acting": share, "features": len(known), "chance": chance, "bar": bar}
@@ -99,7 +100,7 @@ def responses(sae: SAE, source: Source, each: int = EACH) -> tuple[Tensor, Tenso
 
 
 def _response(sae: SAE, raw: Tensor, codes: Tensor, feature: int, change: Tensor, dice: torch.Generator) -> Tensor:
-    """Δ code / change, the mean over samples, for what the decoder makes of the change and for random directions, [2]."""
+    """Δ code / change, the mean over samples: of what the decoder makes of the change, of random directions, [2]."""
     x = sae.preprocess(raw)
     moved = codes.clone()
     moved[:, feature] += change

@@ -33,8 +33,8 @@ class Generalisation(Check):
         ratio = left[1] / left[0] if left[0] > 0 else float("inf")
         low, high = _interval(seen, unseen)
         said = (
-            f"{seen.value:.1%} of the variance of training samples is explained and {unseen.value:.1%} of held-out ones, "
-            f"which leaves {ratio:.2f} times as much ({low:.2f} to {high:.2f}) where 1 is none learned by heart"
+            f"{seen.value:.1%} of the variance of training samples is explained and {unseen.value:.1%} of held-out "
+            f"ones, which leaves {ratio:.2f} times as much ({low:.2f} to {high:.2f}) where 1 is none learned by heart"
         )
         return Claim(
             name="generalisation",

@@ -26,12 +26,12 @@ PROBED = 1_000
 class Nulls(Check):
     """The run is better than the same recipe on data that hold nothing, than one that was not trained, and than chance.
 
-    Null data are Gaussian with the same mean and covariance, columns permuted over samples, and pictures with their own
-    amplitudes and random phases; `untrained` is where the run started; `random` are random directions at the run's L0 and
-    size. Each is measured as the run is: `explained_variance` of the real held-out samples, `stability` between its
-    trainings, the median of Moran's I of its rows, and the error of a probe on its codes of the real samples, with 1,000
-    labels. `own` is what a training on null data explains of those. The value is the run's explained variance, with a
-    bootstrap over samples; its null is the best of them.
+    Null data are Gaussian with the same mean and covariance, columns permuted over samples, and pictures with their
+    own amplitudes and random phases; `untrained` is where the run started; `random` are random directions at the run's
+    L0 and size. Each is measured as the run is: `explained_variance` of the real held-out samples, `stability` between
+    its trainings, the median of Moran's I of its rows, and the error of a probe on its codes of the real samples, with
+    1,000 labels. `own` is what a training on null data explains of those. The value is the run's explained variance,
+    with a bootstrap over samples; its null is the best of them.
     """
 
     def __init__(self) -> None: ...

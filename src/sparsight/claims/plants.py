@@ -1,24 +1,24 @@
 """Plants."""
 
-from collections.abc import Callable
-from functools import partial
 from typing import Annotated, Any
 
 import torch
 from pydantic import Field
-from torch import Tensor
 
 from sparsight.claims._case import Case
 from sparsight.claims._check import Check, Columns
 from sparsight.claims._intervals import share_of
 from sparsight.claims.stability import rows_of
-from sparsight.core import Claim, Source, generator
-from sparsight.errors import SparsightError
+from sparsight.core import Claim, Source
 from sparsight.meters.recovery import FOUND, best
 from sparsight.sources.planted import Planted
 from sparsight.spec import register
 
-SIZES = (0.03, 0.1, 0.3, 1.0)
+SIZES = (0.01, 0.03, 0.1, 0.3)
+WINDOW = 3.0
+"""The radius in pixels of what is planted in pictures: that of a stroke in a digit."""
+HALF = 0.5
+"""The share from which on a strength counts as found."""
 MOST = 4
 """Directions of each strength in one training; fewer where they would be more than a quarter of the features."""
 
@@ -27,11 +27,12 @@ MOST = 4
 class Plants(Check):
     """Known features that are planted in the run's own data are found, from some strength on.
 
-    Into the training samples of each training go random directions of four strengths, see `sources.planted.Planted`:
-    `size` is the power of one where it is, over that of the data. One is found where a decoder row has a cosine of .9 to
-    it in the units of the data. The value is the share found of the strongest, with Wilson's interval; its null is the
-    share of them that the run itself has, which never saw them. `smallest` is the first strength from which on half or
-    more are found. Augmentations are left out, since they would move what was planted.
+    Into the training samples of each training go random directions of four strengths, in pictures local and smooth
+    ones, see `sources.planted.Planted`: `size` is the power of one where it is, over that of the data. One is found
+    where a decoder row has a cosine of .9 to it in the units of the data. The value is the largest share found of any
+    strength, with Wilson's interval; its null is the share of those that the run itself has, which never saw them.
+    `smallest` is the first strength of which half or more are found. Augmentations are left out, since they would move
+    what was planted.
     """
 
     def __init__(
@@ -52,40 +53,41 @@ class Plants(Check):
     def __call__(self, case: Case) -> tuple[Claim, Columns]:
         each = max(1, min(MOST, case.sae.n_latents // (4 * len(SIZES))))
         found: dict[float, list[float]] = {size: [] for size in SIZES}
-        null: list[float] = []
+        null: dict[float, list[float]] = {size: [] for size in SIZES}
         for n in range(self.n_trainings):
             planted = self._planted(case, each, n)
             models = case.models(f"planted-{n}", lambda planted=planted: planted[-1], 1, augmentations=[])
             for size, part in zip(SIZES, planted, strict=True):
                 found[size] += best(part.truth(), rows_of(models[0]))[0].tolist()
-            null += best(planted[-1].truth(), rows_of(case.sae))[0].tolist()
-        curve = [_point(size, cosines) for size, cosines in found.items()]
-        strongest, chance = curve[-1], _point(SIZES[-1], null)
-        smallest = _smallest(curve)
+                null[size] += best(part.truth(), rows_of(case.sae))[0].tolist()
+        curve = [{**_point(size, found[size]), "null": _point(size, null[size])["share"]} for size in SIZES]
+        top = max(curve, key=lambda point: point["share"])
+        smallest = next((point["size"] for point in curve if point["share"] >= HALF), None)
+        shares = ", ".join(f"{point['share']:.0%} at {point['size']:g}" for point in curve)
         said = (
-            f"of known features planted in the training samples at {SIZES[-1]:g} times the power of the data, "
-            f"{strongest['share']:.0%} are found ({strongest['low']:.0%} to {strongest['high']:.0%}), where a training "
-            f"without them has {chance['share']:.0%}; "
-            + ("none of the strengths is found" if smallest is None else f"the smallest strength found is {smallest:g}")
+            f"of known features planted in the training samples, {shares} times the power of the data are found, and "
+            f"{top['null']:.0%} by a training without them; "
+            + ("no strength is found" if smallest is None else f"the smallest strength that is found is {smallest:g}")
         )
         return Claim(
             name="plants",
             said=said,
-            value=strongest["share"],
-            low=strongest["low"],
-            high=strongest["high"],
-            null=chance["share"],
-            holds=strongest["low"] > chance["share"],
-            numbers={"curve": curve, "smallest": smallest, "share": self.share, "null_cosine": chance["cosine"]},
+            value=top["share"],
+            low=top["low"],
+            high=top["high"],
+            null=top["null"],
+            holds=smallest is not None and top["low"] > top["null"],
+            numbers={"curve": curve, "smallest": smallest, "share": self.share, "planted": each * self.n_trainings},
         ), {}
 
     def _planted(self, case: Case, each: int, n: int) -> list[Planted]:
         """The data with the weakest planted, those with the next planted in them, and so on."""
         source: Source = case.real()
+        window = WINDOW if source.schema.shape is not None else None
         found = []
         for number, size in enumerate(SIZES):
             seed = 1_000 * (n + 1) + number
-            source = Planted(source=source, n=each, share=self.share, size=size, seed=seed)
+            source = Planted(source=source, n=each, share=self.share, size=size, window=window, seed=seed)
             found.append(source)
         return found
 
@@ -101,13 +103,3 @@ def _point(size: float, cosines: list[float]) -> dict[str, Any]:
         "high": high,
         "cosine": float(torch.tensor(cosines).median()),
     }
-
-
-def _smallest(curve: list[dict[str, Any]]) -> float | None:
-    """The first strength from which on half or more are found."""
-    smallest = None
-    for point in reversed(curve):
-        if point["share"] < 0.5:
-            break
-        smallest = point["size"]
-    return smallest

@@ -28,15 +28,15 @@ class Stability(Check):
 
     `stability` is, for each decoder row in the units of the data, the median over retrainings of the cosine to its
     partner in the best pairs of all (the Hungarian method). The value is the mean over features that fire and over
-    retrainings, with Student's interval over these. Its null is the same between two trainings on Gaussian data of the
-    same mean and covariance.
+    retrainings, with Student's interval over these. Its null is the largest of the same between two trainings on one
+    kind of null data.
 
     `real` takes all of:
 
     - the feature fires in 10 samples or more;
     - its stability is cos 30° = .87 or more;
-    - 1 − stability is at most a third of 1 − `nearest_null`, its cosine to the nearest row of any training on null data:
-      two draws of Gaussian data, columns permuted over samples, and pictures with random phases;
+    - 1 − stability is at most a third of 1 − `nearest_null`, its cosine to the nearest row of any training on null
+      data: two draws of Gaussian data, columns permuted over samples, and pictures with random phases;
     - `non_normal`, 1 − r² of its projections with a normal distribution, is .02 or more, and more than that of every
       feature of the Gaussian data;
     - its response to what the decoder makes of it is above chance; see the claim `causality`.

@@ -17,8 +17,8 @@ class Use(Check):
     """Labels can be read from codes by a line with fewer errors than from the samples themselves.
 
     The value is the error of `meters.probe.probe_error` on codes less that on raw samples, with up to 5,000 labels to
-    learn from and 5,000 to be judged on; the interval is a paired bootstrap over the latter. Its null is 0. `pca` is the
-    error on as many principal components as there are features.
+    learn from and 5,000 to be judged on; the interval is a paired bootstrap over the latter. Its null is 0. `pca` is
+    the error on as many principal components as there are features.
     """
 
     def __init__(self) -> None: ...
@@ -46,8 +46,8 @@ class Use(Check):
         apart = {name: _paired(wrong["codes"] - wrong[name]) for name in ("raw", "pca")}
         low, high = apart["raw"]
         said = (
-            f"a linear probe on codes has an error of {error['codes']:.1%}, on raw samples {error['raw']:.1%} and on as "
-            f"many principal components {error['pca']:.1%}: {100 * (error['codes'] - error['raw']):+.1f} points "
+            f"a linear probe on codes has an error of {error['codes']:.1%}, on raw samples {error['raw']:.1%} and on "
+            f"as many principal components {error['pca']:.1%}: {100 * (error['codes'] - error['raw']):+.1f} points "
             f"({100 * low:+.1f} to {100 * high:+.1f}) from raw to codes"
         )
         return Claim(

@@ -32,8 +32,8 @@ from sparsight.core.records import Batch, Example, Facts, Logged, Schema, Step, 
 from sparsight.core.sae import SAE
 
 __all__ = [
-    "SAE", "Activation", "Architecture", "Atlas", "Augmentation", "Batch", "Chain", "Claim", "Codes", "Column", "Constraint",
-    "Corruption", "Cost", "Decoder", "Encoder", "Evidence", "Example", "Facts", "Finding", "Gradients", "Initialisation", "Knob",
-    "Logged", "Model", "Number", "Observer", "Output", "Part", "Preprocess", "SampleTerm", "Sampler", "Schema",
-    "Severity", "Sizes", "Source", "StatisticTerm", "Step", "Term", "generator",
+    "SAE", "Activation", "Architecture", "Atlas", "Augmentation", "Batch", "Chain", "Claim", "Codes", "Column",
+    "Constraint", "Corruption", "Cost", "Decoder", "Encoder", "Evidence", "Example", "Facts", "Finding", "Gradients",
+    "Initialisation", "Knob", "Logged", "Model", "Number", "Observer", "Output", "Part", "Preprocess", "SampleTerm",
+    "Sampler", "Schema", "Severity", "Sizes", "Source", "StatisticTerm", "Step", "Term", "generator",
 ]  # fmt: skip
