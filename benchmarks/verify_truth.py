@@ -87,15 +87,13 @@ def _against(truth: Tensor, rows: Tensor, real: Tensor) -> Row:
     }
 
 
-def measured(seeds: range, cases: dict[str, Callable[[int], Source]] = CASES) -> list[Row]:
-    """A row for every case, architecture and seed."""
+def measured(case: str, name: str, seeds: range) -> list[Row]:
+    """A row for every seed."""
     rows = []
-    for case, make in cases.items():
-        for name, architecture in ARCHITECTURES.items():
-            for seed in seeds:
-                with tempfile.TemporaryDirectory() as folder:
-                    found = judged(make(seed), architecture, seed, Path(folder) / "run")
-                rows.append({"case": case, "architecture": name, "seed": seed, **found})
+    for seed in seeds:
+        with tempfile.TemporaryDirectory() as folder:
+            found = judged(CASES[case](seed), ARCHITECTURES[name], seed, Path(folder) / "run")
+        rows.append({"case": case, "architecture": name, "seed": seed, **found})
     return rows
 
 
@@ -123,15 +121,18 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first", type=int, default=100, help="the first seed")
     parser.add_argument("--cases", nargs="*", default=list(CASES), choices=list(CASES))
+    parser.add_argument("--architectures", nargs="*", default=list(ARCHITECTURES), choices=list(ARCHITECTURES))
     parser.add_argument("--out", type=Path, help="also write all rows here, as JSON")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     rows = []
-    for case in asked.cases:
-        rows += measured(range(asked.first, asked.first + asked.seeds), {case: CASES[case]})
-        print(markdown(rows[-asked.seeds * len(ARCHITECTURES) :]), flush=True)
-        if asked.out is not None:
-            asked.out.write_text(json.dumps(rows, indent=1) + "\n")
+    for name in asked.architectures:
+        for case in asked.cases:
+            rows += measured(case, name, range(asked.first, asked.first + asked.seeds))
+            print(markdown(rows[-asked.seeds :]).splitlines()[-1], flush=True)
+            if asked.out is not None:
+                asked.out.write_text(json.dumps(rows, indent=1) + "\n")
+    print(markdown(rows))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def _picture(evidence: Evidence, sae: SAE) -> str:
     pixels = views.picture(evidence, sae)
     if pixels is None:
         return ""
-    said = "decoder rows, the real ones first, in green, then by stability: the brighter the frame, the stabler"
+    said = "decoder rows, the real ones first, in green, then by stability, from amber to red"
     image = f'<img alt="real features" src="{data_uri(pixels)}">'
     return (
         f'<figure data-name="real-features" class="real">{image}<figcaption><span>{said}</span></figcaption></figure>'

@@ -10,8 +10,8 @@ from sparsight.core import SAE, Evidence
 from sparsight.views import charts
 from sparsight.views.pictures import coloured, tiled
 
-REAL, OTHER = (0.16, 0.62, 0.29), (0.62, 0.62, 0.62)
-"""Red, green and blue of the frame around a feature that is real, and around others."""
+REAL, STABLE, UNSTABLE = (0.1, 0.7, 0.25), (0.95, 0.75, 0.3), (0.7, 0.15, 0.1)
+"""Red, green and blue of the frame around a feature that is real, and around others from a stability of 1 to 0."""
 FRAME = 2
 """Its pixels."""
 MOST = 400
@@ -27,7 +27,7 @@ def order(evidence: Evidence) -> np.ndarray:
 
 
 def picture(evidence: Evidence, sae: SAE) -> np.ndarray | None:
-    """Decoder rows in a frame: green around real ones, else grey, the brighter the stabler; None without a geometry.
+    """Decoder rows in a frame: green around real ones, else from red to amber by stability; None without a geometry.
 
     Returns:
         uint8, [height, width, 3].
@@ -39,8 +39,9 @@ def picture(evidence: Evidence, sae: SAE) -> np.ndarray | None:
     peak = rows.abs().amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-12)
     tiles = coloured(0.5 + 0.5 * rows / peak)  # [n, H, W, 3]
     real = torch.from_numpy(evidence.columns["real"][ids])
-    bright = torch.from_numpy(np.nan_to_num(evidence.columns["stability"][ids])).clamp(0, 1).float()
-    colour = torch.where(real[:, None], torch.tensor(REAL), bright[:, None] * torch.tensor(OTHER))
+    stable = torch.from_numpy(np.nan_to_num(evidence.columns["stability"][ids])).clamp(0, 1).float()
+    colour = torch.lerp(torch.tensor(UNSTABLE), torch.tensor(STABLE), stable[:, None])
+    colour = torch.where(real[:, None], torch.tensor(REAL), colour)
     framed = colour[:, None, None].expand(-1, shape[0] + 2 * FRAME, shape[1] + 2 * FRAME, -1).clone()
     framed[:, FRAME:-FRAME, FRAME:-FRAME] = tiles
     pixels = tiled(framed)
@@ -54,7 +55,7 @@ def figures(evidence: Evidence) -> dict[str, str]:
     if "stability" in columns:
         counts, edges = np.histogram(columns["stability"][np.isfinite(columns["stability"])], 30, range=(0.0, 1.0))
         nulls = evidence["stability"].numbers["nulls"] if "stability" in evidence else {}
-        marks = {} if not nulls else {"mean between trainings on null data": max(nulls.values())}
+        marks = {} if not nulls else {"mean of null data": max(nulls.values())}
         found["Stability"] = charts.bars(counts, edges, x="median cosine to retrainings", y="features", marks=marks)
         points = np.stack([columns["nearest_null"], columns["stability"]], 1)
         found["Stability against null data"] = charts.scatter(
