@@ -185,6 +185,11 @@ def test_a_run_that_cannot_be_verified_is_refused(tmp_path: Path) -> None:
         sparsight.verify(run, source=source)
 
 
+def summaries(run: Run) -> list[Path]:
+    """Of the trainings from other starts."""
+    return list(run.path.glob("verify/*/seeds/*/summary.json"))
+
+
 KILLED = """
 import sys, sparsight
 from sparsight.run import Run
@@ -197,13 +202,12 @@ def test_what_was_trained_before_a_kill_is_not_trained_again(tmp_path: Path) -> 
     known = {"name": "arrays", "path": str(tmp_path / "x.npy")}
     run = a_run(tmp_path / "run", None, source=known, train={"epochs": 20.0})
     child = subprocess.Popen([sys.executable, "-c", KILLED, str(run.path)])
-    first = run.path / "verify" / "seeds"
     deadline = time.monotonic() + 60
-    while len(list(first.glob("*/summary.json"))) < 4 and time.monotonic() < deadline:
+    while len(summaries(run)) < 4 and time.monotonic() < deadline:
         time.sleep(0.02)
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
-    written = {path: path.stat().st_mtime_ns for path in first.glob("*/summary.json")}
+    written = {path: path.stat().st_mtime_ns for path in summaries(run)}
     assert len(written) == 4
     assert not (run.path / "evidence.json").exists()
     heard = Heard()

@@ -139,7 +139,7 @@ class _Verification:
                 "samples": len(self.case.training),
                 "measured": len(self.case.test),
                 "held_out": self.case.held_out,
-                "trainings": len(list((run.path / "verify").glob("*/**/summary.json"))),
+                "trainings": len(list(self.case.place.glob("*/**/summary.json"))),
                 "data": run.manifest["data"]["sha256"],
                 "weights": summary["weights"],
             },

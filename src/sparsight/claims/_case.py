@@ -1,9 +1,12 @@
 """A run that claims are tested of: its data, its model, and trainings like its own."""
 
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -14,7 +17,7 @@ from sparsight.comparison import some
 from sparsight.core import SAE, Logged, Schema, Source, generator
 from sparsight.errors import SparsightError
 from sparsight.job import Recipe, resume, train
-from sparsight.run import Run
+from sparsight.run import Run, read_json
 from sparsight.sources._rows import Rows
 
 HELD = 2**28
@@ -23,6 +26,8 @@ MEASURED = 5_000
 """Samples that figures rest on, at most."""
 FEW = 20
 """Log lines of a training; each costs a look at the gradient of every term."""
+VERSION = 1
+"""Of null data and of what is planted: another one has trainings of its own."""
 _WEIGHTED = 31
 
 
@@ -74,7 +79,7 @@ class Case:
         size = known["train"]["batch_size"]
         each = n if size == "all" else min(size, n)
         changed = {
-            "epochs": steps * each / n,
+            "epochs": (steps - 0.5) * each / n,  # rounded up to whole steps
             "hold_out": 0.0,
             "patience": None,
             "evaluate_every": None,
@@ -83,6 +88,12 @@ class Case:
         }
         of_data = known["seed"] if known["data_seed"] is None else known["data_seed"]
         return Recipe.parse({**known, "source": None, "data_seed": of_data, "train": {**known["train"], **changed}})
+
+    @cached_property
+    def place(self) -> Path:
+        """Where its trainings are kept: other data, or another way to train, have another place."""
+        of = json.dumps([VERSION, self.recipe.model_dump(), self.run.manifest["data"]["sha256"]])
+        return self.run.path / "verify" / sha256(of.encode()).hexdigest()[:8]
 
     @property
     def held_out(self) -> bool:
@@ -148,12 +159,13 @@ class Case:
 
     def waiting(self, name: str, n: int) -> int:
         """How many trainings of a group are still to be done."""
-        place = self.run.path / "verify" / name
-        return n - len(list(place.glob("**/summary.json")) + list(place.glob("failed.json")))
+        place = self.place / name
+        failed = sum(len(read_json(found)) for found in place.glob("failed.json"))
+        return n - failed - len(list(place.glob("**/summary.json")))
 
     def _trained(self, name: str, make: Callable[[], Source], n: int, changes: dict[str, Any]) -> list[Run]:
         recipe = Recipe.parse({**self.recipe.model_dump(), **changes})
-        place, waiting = self.run.path / "verify" / name, self.waiting(name, n)
+        place, waiting = self.place / name, self.waiting(name, n)
         if waiting <= 0:
             return [Run.open(found.parent) for found in sorted(place.glob("**/summary.json"))]
         bar = _Bar(self, name, waiting)

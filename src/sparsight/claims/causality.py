@@ -55,8 +55,8 @@ class Causality(Check):
         columns = {"response": response.numpy(), **({} if read is None else {"logits": read.effect})}
         said = (
             f"put into samples or taken out of them, a feature moves its own code by {mean:.2f} of what was put or "
-            f"taken, where a random direction moves it by {chance:.2f}; {share:.0%} of {len(known):,} features do so by "
-            "more than the 95 % quantile of chance"
+            f"taken, where a random direction moves it by {chance:.2f}; {share:.0%} of {len(known):,} features do "
+            "so by more than the 95 % quantile of chance"
         )
         numbers = {"acting": share, "features": len(known), "chance": chance, "bar": bar}
         if read is not None:

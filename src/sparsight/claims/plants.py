@@ -48,7 +48,7 @@ class Plants(Check):
         return case.untrainable or case.like_rows or bounded
 
     def trainings(self, case: Case) -> dict[str, int]:
-        return {f"planted-{n}": 1 for n in range(self.n_trainings)}
+        return {self._name(n): 1 for n in range(self.n_trainings)}
 
     def __call__(self, case: Case) -> tuple[Claim, Columns]:
         each = max(1, min(MOST, case.sae.n_latents // (4 * len(SIZES))))
@@ -56,7 +56,7 @@ class Plants(Check):
         null: dict[float, list[float]] = {size: [] for size in SIZES}
         for n in range(self.n_trainings):
             planted = self._planted(case, each, n)
-            models = case.models(f"planted-{n}", lambda planted=planted: planted[-1], 1, augmentations=[])
+            models = case.models(self._name(n), lambda planted=planted: planted[-1], 1, augmentations=[])
             for size, part in zip(SIZES, planted, strict=True):
                 found[size] += best(part.truth(), rows_of(models[0]))[0].tolist()
                 null[size] += best(part.truth(), rows_of(case.sae))[0].tolist()
@@ -79,6 +79,9 @@ class Plants(Check):
             holds=smallest is not None and top["low"] > top["null"],
             numbers={"curve": curve, "smallest": smallest, "share": self.share, "planted": each * self.n_trainings},
         ), {}
+
+    def _name(self, n: int) -> str:
+        return f"planted-{n},share={self.share:g}"
 
     def _planted(self, case: Case, each: int, n: int) -> list[Planted]:
         """The data with the weakest planted, those with the next planted in them, and so on."""
