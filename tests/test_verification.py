@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from verify_truth import CASES, judged
 
 import sparsight
 from sparsight import spec
+from sparsight.claims._case import Case
 from sparsight.core import Source
 from sparsight.errors import SparsightError
 from sparsight.job import Recipe, train
@@ -141,6 +143,41 @@ def test_what_is_made_of_known_features_is_found_where_it_is_planted_strongly(
     assert len(curve) == 4
     assert all(point["planted"] == 2 and point["low"] <= point["share"] <= point["high"] for point in curve)
     assert curve[-1]["cosine"] > curve[0]["cosine"]
+
+
+def test_every_null_is_measured_as_the_run_is_and_explains_less(verified: tuple[Run, Source, Heard]) -> None:
+    claim = verified[0].evidence()["nulls"]
+    rows = claim.numbers["rows"]
+    assert set(rows) == {"this run", "gaussian", "shuffled", "scrambled", "untrained", "random"}
+    ours = rows["this run"]
+    assert claim.value == ours["explained_variance"]
+    for name, row in rows.items():
+        assert row["probe_error"] is not None and row["moran"] is not None
+        assert (row["stability"] is None) == (name in ("untrained", "random"))
+        assert (row["own"] is None) == (name in ("this run", "untrained", "random"))
+        assert name == "this run" or row["explained_variance"] < ours["explained_variance"]
+
+
+def test_baselines_stand_beside_the_run_at_its_size_and_l0(verified: tuple[Run, Source, Heard]) -> None:
+    claim = verified[0].evidence()["baselines"]
+    names = {row["name"] for row in claim.numbers["rows"][1:]}
+    assert names == set(spec.names("baseline"))
+    assert all(row["l0"] <= 3 for row in claim.numbers["rows"])
+    assert claim.null == max(row["explained_variance"] for row in claim.numbers["rows"][1:])
+
+
+def test_a_stack_has_no_other_starts() -> None:
+    run: Any = SimpleNamespace(recipe={"architecture": {"name": "stack"}})
+    source = toy_source()
+    said = Case(run, source, source).untrainable
+    assert said is not None and "verify the runs that it is made of" in said
+
+
+def test_samples_that_weigh_nothing_are_in_no_null_data() -> None:
+    x = torch.cat([torch.zeros(60, 4), torch.ones(60, 4)])
+    run: Any = None
+    source = build("source", "arrays", data=x, weight=[0.0] * 60 + [1.0] * 60)
+    assert Case(run, source, source).rows.eq(1).all()
 
 
 @pytest.mark.parametrize(

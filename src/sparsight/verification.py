@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from sparsight.claims._case import Case, StoppedError, Watcher
+from sparsight.claims._case import Case, StoppedError
 from sparsight.claims._check import Check, Columns
-from sparsight.core import Claim, Evidence, Source
+from sparsight.core import Claim, Evidence, Source, Watcher
 from sparsight.core.evidence import column, plain
 from sparsight.errors import SparsightError
 from sparsight.job import data_of

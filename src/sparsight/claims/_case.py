@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from sparsight import sweeps
 from sparsight.comparison import some
-from sparsight.core import SAE, Logged, Schema, Source, generator
+from sparsight.core import SAE, Logged, Schema, Source, Watcher, generator
 from sparsight.errors import SparsightError
 from sparsight.job import Recipe, resume, train
 from sparsight.run import Run, read_json
@@ -33,16 +33,6 @@ _WEIGHTED = 31
 
 class StoppedError(SparsightError):
     """Somebody interrupted it; what was done is kept."""
-
-
-class Watcher(Protocol):
-    """What hears how far verification is."""
-
-    def on_plan(self, trainings: int, seconds: float, /) -> None:
-        """So many trainings are to be done, and they will take about so long."""
-
-    def on_progress(self, done: float, total: float, said: str, /) -> None:
-        """`done` of `total` trainings, and what is under way."""
 
 
 class Given(Rows):

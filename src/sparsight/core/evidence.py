@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -79,3 +79,13 @@ def column(values: list[Any]) -> np.ndarray:
     if values and all(isinstance(v, bool) for v in values):
         return np.array(values, bool)
     return np.array([np.nan if v is None else v for v in values], np.float64)
+
+
+class Watcher(Protocol):
+    """What hears how far verification is."""
+
+    def on_plan(self, trainings: int, seconds: float, /) -> None:
+        """So many trainings are to be done, and they will take about so long."""
+
+    def on_progress(self, done: float, total: float, said: str, /) -> None:
+        """`done` of `total` trainings, and what is under way."""

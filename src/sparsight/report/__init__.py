@@ -11,12 +11,12 @@ import numpy as np
 
 import sparsight
 from sparsight import atlas as surveying
-from sparsight.core import SAE, Atlas, Evidence, Source
+from sparsight.core import SAE, Atlas, Source
 from sparsight.core.sampling import spread
-from sparsight.errors import SparsightError
 from sparsight.report import evidence
 from sparsight.run import Run
 from sparsight.views import charts, exports, features, samples
+from sparsight.views import evidence as verification
 
 HERE = Path(__file__).parent
 BUDGET = 1_200_000
@@ -193,23 +193,13 @@ def _sections(
     said = "" if samples.umap() else "By UMAP where it is installed: pip install 'sparsight[umap]'."
     yield section("Codes in two dimensions", said, f'<div class="wide">{wide}</div>')
     yield section("Beside its nulls", _said(compared), _rows(compared))
-    verified = _evidence(run)
+    verified = verification.verified(run)
     if verified is not None:
         said = "Each claim with its interval and what its null gives; ● holds. See what `real` means in the docs."
-        yield section("What is real", said, evidence.inner(verified, sae))
+        yield section("What is real", said, evidence.inner(verified, sae) + _charts(drawn["evidence"]))
     yield _table()
     records = {"recipe": run.recipe, "manifest": run.manifest, "summary": run.summary}
     yield section("Recipe and manifest", "", "".join(folded(name, record) for name, record in records.items()))
-
-
-def _evidence(run: Run) -> Evidence | None:
-    """What was verified of the weights that the run has; None: nothing."""
-    try:
-        found = run.evidence()
-    except SparsightError:
-        return None
-    summary = run.summary
-    return found if summary is not None and found.rests_on.get("weights") == summary["weights"] else None
 
 
 def _features(sae: SAE) -> str:

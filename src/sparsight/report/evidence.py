@@ -4,12 +4,11 @@ from html import escape
 
 from sparsight.core import SAE, Evidence
 from sparsight.views import evidence as views
-from sparsight.views import exports
 from sparsight.views.features import data_uri
 
 
 def inner(evidence: Evidence, sae: SAE) -> str:
-    """A row for each claim, the features, and charts."""
+    """A row and a sentence for each claim, and the features."""
     body = "".join(
         f"<tr><td>{'●' if row['holds'] else '○'} {row['name']}</td><td>{row['value']}</td><td>{row['interval']}</td>"
         f"<td>{row['null']}</td></tr>"
@@ -24,7 +23,7 @@ def inner(evidence: Evidence, sae: SAE) -> str:
     left_out = "".join(
         f"<li><b>{escape(name)}</b> is left out: {escape(why)}.</li>" for name, why in evidence.left_out.items()
     )
-    return f"{table}<ul>{said}{left_out}</ul>{_picture(evidence, sae)}{_charts(evidence)}"
+    return f"{table}<ul>{said}{left_out}</ul>{_picture(evidence, sae)}"
 
 
 def _picture(evidence: Evidence, sae: SAE) -> str:
@@ -36,12 +35,3 @@ def _picture(evidence: Evidence, sae: SAE) -> str:
     return (
         f'<figure data-name="real-features" class="real">{image}<figcaption><span>{said}</span></figcaption></figure>'
     )
-
-
-def _charts(evidence: Evidence) -> str:
-    figures = "".join(
-        f'<figure data-name="{exports.slug(title)}"><h3>{escape(title)}</h3>{chart}'
-        "<figcaption><span></span></figcaption></figure>"
-        for title, chart in views.figures(evidence).items()
-    )
-    return f'<div class="charts">{figures}</div>' if figures else ""
