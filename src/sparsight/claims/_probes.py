@@ -17,6 +17,8 @@ FEWEST = 20
 """Labelled samples that are needed on either side."""
 RIDGE = 1e-3
 """Of the mean square of the codes."""
+MOST = 4_096
+"""Features of a readout."""
 ORDERS = 20
 """Random orders of the labels."""
 _PURPOSE = 61
@@ -70,9 +72,9 @@ def codes_of(sae: SAE) -> Callable[[Tensor], Tensor]:
 
 
 def readout(case: Case) -> Readout | None:
-    """Least squares from codes to classes; None where there are no labels."""
+    """Least squares from codes to classes; None where there are no labels, or more than 4,096 features."""
     parts = parts_of(case)
-    if parts is None:
+    if parts is None or case.sae.n_latents > MOST:
         return None
     codes, labels = _encoded(parts.known, codes_of(case.sae))
     codes = codes.double()

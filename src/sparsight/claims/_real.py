@@ -17,6 +17,8 @@ NEARER = 1 / 3
 """1 − that cosine, over 1 − cosine to the nearest feature of null data, at most."""
 SHAPED = 0.02
 """1 − r² of a feature's projections with a normal distribution, at least."""
+BLOCK = 2**24
+"""Projections that are in memory at once."""
 FIRINGS = 10
 """Samples in which a feature fires, at least, for anything to be known of it."""
 
@@ -76,9 +78,12 @@ def non_normal(filters: Tensor, x: Tensor) -> Tensor:
     """
     n = len(x)
     at = (torch.arange(1, n + 1, dtype=torch.float64) - 0.375) / (n + 0.25)
-    quantiles = math.sqrt(2) * torch.erfinv(2 * at - 1)
-    z = (precise(x) @ precise(filters).T).sort(dim=0).values
-    z = z - z.mean(0)
-    length = z.norm(dim=0) * quantiles.norm()
-    r = (quantiles @ z) / torch.where(length > 0, length, 1.0)
-    return torch.where(length > 0, 1 - r.square(), 0.0)
+    quantiles = functional.normalize(math.sqrt(2) * torch.erfinv(2 * at - 1), dim=0)
+    raw, found = precise(x), []
+    for block in precise(filters).split(max(1, BLOCK // n)):
+        z = (raw @ block.T).sort(dim=0).values
+        z = z - z.mean(0)
+        length = z.norm(dim=0)
+        r = (quantiles @ z) / torch.where(length > 0, length, 1.0)
+        found.append(torch.where(length > 0, 1 - r.square(), 0.0))
+    return torch.cat(found)

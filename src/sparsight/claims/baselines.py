@@ -7,6 +7,9 @@ from sparsight.comparison import beside
 from sparsight.core import Claim
 from sparsight.spec import register
 
+MOST = 8_192
+"""Features of a baseline."""
+
 
 @register("claim", "baselines")
 class Baselines(Check):
@@ -21,8 +24,11 @@ class Baselines(Check):
     def __init__(self) -> None: ...
 
     def refuses(self, case: Case) -> str | None:
-        targets = case.training.schema.n_targets is not None
-        return "baselines rebuild their inputs, and here the targets are others" if targets else None
+        if case.training.schema.n_targets is not None:
+            return "baselines rebuild their inputs, and here the targets are others"
+        if case.sae.n_latents > MOST:
+            return f"baselines of more than {MOST:,} features take hours: hold a smaller run against them"
+        return None
 
     def __call__(self, case: Case) -> tuple[Claim, Columns]:
         case.say("fitting baselines")
