@@ -8,6 +8,8 @@ import pytest
 from commands import sparsight
 from toys import samples
 
+from sparsight import spec
+
 FAST = ("--recipe", "strokes", "n_latents=12", "architecture.k=3", "train.epochs=2", "train.hold_out=0.25")
 
 
@@ -71,3 +73,22 @@ def test_a_mistake_in_verifying_is_one_sentence_and_exit_code_2(
     assert sparsight("verify", *arguments, monkeypatch=monkeypatch) == 2
     said = capsys.readouterr()
     assert sentence in said.err and said.err.count("\n") == 1
+
+
+def test_a_plugin_adds_a_claim(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    spec.names("claim")
+    monkeypatch.setattr(spec, "_REGISTRY", {kind: dict(table) for kind, table in spec._REGISTRY.items()})
+    Path("mine.py").write_text(
+        "from sparsight.claims._check import Check\n"
+        "from sparsight.core import Claim\n"
+        "from sparsight.spec import register\n"
+        '@register("claim", "mine")\n'
+        "class Mine(Check):\n"
+        '    """It has twelve features."""\n'
+        "    def __init__(self): ...\n"
+        "    def __call__(self, case):\n"
+        '        return Claim(name="mine", said="it has twelve features", holds=case.sae.n_latents == 12), {}\n'
+    )
+    assert sparsight("verify", "run", "--claims", "mine", "--plugin", "mine.py", "--json", monkeypatch=monkeypatch) == 0
+    (claim,) = json.loads(capsys.readouterr().out)["claims"]
+    assert (claim["name"], claim["holds"], claim["value"]) == ("mine", True, None)
