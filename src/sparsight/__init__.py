@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sparsight.atlas import survey
     from sparsight.core import SAE, Atlas
+    from sparsight.diagnosis import diagnose
     from sparsight.errors import SparsightError
     from sparsight.estimator import SparseAutoencoder
     from sparsight.job import Recipe, resume, train
     from sparsight.meters.recovery import recovery
+    from sparsight.objectives import diagnose_objective
     from sparsight.run import Run
     from sparsight.sources.planted import plant
     from sparsight.stacks import stack
@@ -25,6 +27,8 @@ __all__ = [
     "SparseAutoencoder",
     "SparsightError",
     "Sweep",
+    "diagnose",
+    "diagnose_objective",
     "plant",
     "recovery",
     "resume",
@@ -44,6 +48,8 @@ _HOMES = {
     "SparseAutoencoder": "estimator",
     "SparsightError": "errors",
     "Sweep": "sweeps",
+    "diagnose": "diagnosis",
+    "diagnose_objective": "objectives",
     "plant": "sources.planted",
     "recovery": "meters.recovery",
     "resume": "job",

@@ -241,6 +241,11 @@ def data_of(run: Run, source: Source | None = None) -> tuple[Source, Source]:
     return training, held_out or training
 
 
+def terms_of(recipe: Recipe) -> dict[str, Term]:
+    """Every summand of the loss by name; no data are read."""
+    return all_terms(_architecture(recipe), recipe)
+
+
 def all_terms(architecture: Architecture, recipe: Recipe) -> dict[str, Term]:
     """Every summand of the loss by name: the error, the architecture's, the recipe's."""
     terms: dict[str, Term] = {describe(architecture.error)["name"]: architecture.error, **architecture.terms}

@@ -5,7 +5,9 @@ from toys import samples, toy_job
 
 from sparsight.activations import pursuit
 from sparsight.core import SAE
+from sparsight.errors import SparsightError
 from sparsight.meters.quality import evaluate
+from sparsight.spec import build
 
 
 def plain(x: Tensor, rows: Tensor, k: int) -> Tensor:
@@ -80,3 +82,30 @@ def test_it_has_no_bias_to_learn_and_explains_more_than_topk_with_as_many_codes(
         assert ("encoder.bias" in dict(job.sae.named_parameters())) == (name == "topk")
         assert name == "topk" or not job.sae.b_enc.any()
     assert found["matching_pursuit"] > found["topk"]
+
+
+@pytest.mark.parametrize("many", [True, False])
+def test_it_stops_at_a_tolerance_and_at_a_feature_that_it_has(many: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, x = model(20), samples(25).double()
+    spec = {"name": "matching_pursuit", "k": 20}
+    rough, once = (toy_job({**spec, **stop}).sae.double() for stop in ({"tolerance": 0.2}, {"repeat": False}))
+    for other in (rough, once):
+        other.load_state_dict(whole.state_dict())
+    if many:  # as where k is so large that codes are added up on the way
+        monkeypatch.setattr(pursuit, "GRAM", 0)
+    with torch.no_grad():
+        left = {name: (x - sae(x)).norm(dim=1) for name, sae in (("whole", whole), ("rough", rough))}
+        torch.testing.assert_close(left["rough"].clamp_min(0.2), left["whole"].clamp_min(0.2))  # below it, it is enough
+        assert (left["rough"] - left["whole"]).min() > -1e-12
+        assert rough.encode(x).l0().sum() < once.encode(x).l0().sum() <= whole.encode(x).l0().sum()
+        longer = toy_job({**spec, "repeat": False, "k": 21}).sae.double()
+        longer.load_state_dict(whole.state_dict())
+        torch.testing.assert_close(longer.encode(x).dense(), once.encode(x).dense())
+
+
+def test_a_stack_cannot_stop_at_a_tolerance() -> None:
+    layers = {"1": {"architecture": "topk"}, "2": {"architecture": {"name": "matching_pursuit", "tolerance": 0.1}}}
+    sae = toy_job("topk").sae
+    stacked = SAE(sae.schema, sae.n_latents, build("architecture", {"name": "stack", "layers": layers}))
+    with pytest.raises(SparsightError, match="in a stack a matching pursuit cannot stop at a tolerance"):
+        stacked.encode(samples(5))

@@ -6,6 +6,7 @@ from torch.nn import functional
 
 from sparsight.activations.topk import TopK
 from sparsight.core import Activation, Codes, Decoder, Sizes
+from sparsight.errors import SparsightError
 
 GRAM = 8192
 """Features up to which all inner products of rows are held at once."""
@@ -20,11 +21,13 @@ class Pursuit(Activation):
 
     Args:
         k: how many steps; None: √D, and at most a quarter of the features.
+        tolerance: stop as well once ‖r‖ is below this.
+        repeat: go on after a step that picks a feature again.
     """
 
-    def __init__(self, *, k: int | None) -> None:
+    def __init__(self, *, k: int | None, tolerance: float = 0.0, repeat: bool = True) -> None:
         super().__init__()
-        self.asked = k
+        self.asked, self.tolerance, self.repeat = k, tolerance, repeat
 
     def setup(self, sizes: Sizes) -> None:
         same = TopK(k=self.asked)
@@ -34,10 +37,17 @@ class Pursuit(Activation):
     def forward(self, pre: Tensor) -> Codes:
         raise NotImplementedError("what is left over depends on the decoder: use select")
 
-    def select(self, pre: Tensor, decoder: Decoder) -> Codes:
+    def select(self, pre: Tensor, decoder: Decoder, x: Tensor | None = None) -> Codes:
         rows = decoder.weight
+        residual = None
+        if self.tolerance:
+            if x is None:
+                raise SparsightError("in a stack a matching pursuit cannot stop at a tolerance: set tolerance=0")
+            residual = (x - decoder.bias).detach()
         gram = rows @ rows.T if len(rows) <= min(GRAM, self.k * len(pre)) else None
-        picked, made = self._path(pre.detach(), rows.detach(), None if gram is None else gram.detach())
+        picked, made, sizes = self._path(pre.detach(), rows.detach(), None if gram is None else gram.detach(), residual)
+        if not torch.is_grad_enabled() and self.k**2 * len(pre) > GRAM**2:  # products that nothing needs
+            return _added_up(sizes, picked, made, pre.shape[1])
         if gram is None:
             chosen = functional.embedding(picked, rows)  # [B, k, D]
             products = chosen @ chosen.mT
@@ -47,16 +57,30 @@ class Pursuit(Activation):
         sizes = torch.linalg.solve_triangular(below, first[:, :, None], upper=False, unitriangular=True).squeeze(2)
         return _added_up(sizes.relu(), picked, made, pre.shape[1])  # rounding may leave one below 0
 
-    def _path(self, pre: Tensor, rows: Tensor, gram: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Which feature each step picks, [B, k], and whether the step was made: its inner product is positive."""
-        left, picked, made = pre.clone(), [], []
+    def _path(
+        self, pre: Tensor, rows: Tensor, gram: Tensor | None, residual: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Which feature each step picks, whether the step was made, and its a, each [B, k]."""
+        left, picked, made, sizes = pre.clone(), [], [], []
+        going = pre.new_ones(len(pre), dtype=torch.bool)
+        had = None if self.repeat else torch.zeros_like(pre, dtype=torch.bool)
         for _ in range(self.k):
             size, feature = left.max(dim=1)
+            going = going & (size > 0)
             fall = rows[feature] @ rows.T if gram is None else gram[feature]
             left.addcmul_(fall, size.relu()[:, None], value=-1)
             picked.append(feature)
-            made.append(size > 0)
-        return torch.stack(picked, 1), torch.stack(made, 1)
+            made.append(going)
+            sizes.append(size)
+            if had is not None:
+                going = going & ~had.gather(1, feature[:, None]).squeeze(1)
+                had.scatter_(1, feature[:, None], True)
+            if residual is not None:
+                residual = residual - size.relu()[:, None] * rows[feature]
+                going = going & (residual.norm(dim=1) >= self.tolerance)
+            if not going.any():
+                break
+        return torch.stack(picked, 1), torch.stack(made, 1), torch.stack(sizes, 1)
 
 
 def _added_up(sizes: Tensor, picked: Tensor, made: Tensor, n_latents: int) -> Codes:

@@ -16,7 +16,11 @@ from sparsight.terms.squared_error import SquaredError
 
 @register("architecture", "matching_pursuit")
 def matching_pursuit(
-    *, k: Annotated[int, Field(ge=1)] | None = None, auxk: Annotated[float, Field(ge=0)] = 1.0
+    *,
+    k: Annotated[int, Field(ge=1)] | None = None,
+    tolerance: Annotated[float, Field(ge=0)] = 0.0,
+    repeat: bool = True,
+    auxk: Annotated[float, Field(ge=0)] = 1.0,
 ) -> Architecture:
     """k steps, each of which takes the feature most like what is left over away (Mallat & Zhang 1993).
 
@@ -25,11 +29,13 @@ def matching_pursuit(
 
     Args:
         k: how many steps, and at most how many codes; None: √D, and at most a quarter of the features.
+        tolerance: stop as well once ‖what is left over‖ is below this.
+        repeat: go on after a step that picks a feature again.
         auxk: the weight of the term that brings dead features back.
     """
     return Architecture(
         encoder=LinearEncoder(tied=True, bias=False),
-        activation=Pursuit(k=k),
+        activation=Pursuit(k=k, tolerance=tolerance, repeat=repeat),
         decoder=LinearDecoder(),
         error=SquaredError(),
         initialisation=Data(),

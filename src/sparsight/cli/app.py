@@ -194,6 +194,95 @@ def report(
 
 
 @app.command()
+def convert(
+    model: Annotated[
+        Path,
+        typer.Argument(help="A run, a model.safetensors, or the folder of SAELens, sparsify or dictionary_learning."),
+    ],
+    out: Annotated[Path, typer.Argument(help="The folder to write, which must be new.")],
+    to: Annotated[str, typer.Option(help="saelens, sparsify or sparsight.")] = "sparsight",
+    data: Annotated[str | None, typer.Option(help="Samples to try it on first, as in `sparsight train`.")] = None,
+) -> None:
+    """Bring a model from another system here, or from here to another.
+
+    For example: [bold]sparsight convert runs/sae exported --to saelens --data digits[/bold]
+
+    Codes and reconstructions stay the same; preprocessing is folded into the
+    weights. With --data the model is tried first, and refused where it is worse
+    than the mean of the data.
+    """
+    from sparsight.cli import converting
+
+    converting.convert(model, out, to=to, data=data, console=console)
+
+
+@app.command()
+def diagnose(
+    model: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A run, weights (.npz, .npy, .safetensors, .pt), or the folder of SAELens, sparsify or "
+            "dictionary_learning."
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="Samples that the model was trained on, as in `sparsight train`. A run knows its own."),
+    ] = None,
+    held_out: Annotated[str | None, typer.Option(help="Samples that it was not trained on.")] = None,
+    again: Annotated[Path | None, typer.Option(help="The same model, trained with another seed.")] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(help="In place of a model, a loss or a step of your own: file.py:function. It is executed."),
+    ] = None,
+    shape: Annotated[str | None, typer.Option(help="Of a sample that is a picture: 28x28, or 32x32x3.")] = None,
+    activation: Annotated[str | None, typer.Option(help="Of weights: sigmoid, relu, topk(25) and so on.")] = None,
+    output: Annotated[str | None, typer.Option(help="Of weights: identity, sigmoid or softmax.")] = None,
+    target: Annotated[float | None, typer.Option(help="The mean activity that a penalty was to hold.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Of the training.")] = None,
+    noise: Annotated[float | None, typer.Option(help="The deviation of noise on the inputs.")] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Write the mended recipe into the run's folder.")] = False,
+    train: Annotated[bool, typer.Option("--train", help="With --fix: train it, and show before and after.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The mended run's folder.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 where anything is found.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is wrong with a model or an objective, why, and how to mend it.
+
+    For example: [bold]sparsight diagnose runs/question --fix --train[/bold], or
+    [bold]sparsight diagnose weights.npz --data x.npy --shape 28x28[/bold], or
+    [bold]sparsight diagnose --objective mine.py:loss[/bold]
+
+    Causes are named before their effects, red before amber. Each finding has
+    its numbers, where it begins, what chance gives, and what to change.
+    """
+    from sparsight.cli import diagnosing, objecting
+    from sparsight.errors import SparsightError
+
+    screen = Console(stderr=as_json, highlight=False)
+    if (model is None) == (objective is None):
+        raise SparsightError("give either a model, such as runs/strokes, or --objective file.py:function")
+    if objective is not None:
+        objecting.diagnose_objective(objective, as_json=as_json, strict=strict, console=screen)
+        return
+    assert model is not None
+    told = {"target": target, "batch_size": batch_size, "noise": noise, "activation": activation, "output": output}
+    diagnosing.diagnosed(
+        model,
+        data=data,
+        held_out=held_out,
+        again=again,
+        told={**told, "shape": diagnosing.parsed_shape(shape)},
+        fix=fix or train,
+        train=train,
+        out=out,
+        as_json=as_json,
+        strict=strict,
+        console=screen,
+    )
+
+
+@app.command()
 def recipes(
     name: Annotated[
         str | None, typer.Argument(help="Explain this one, and print it.", autocompletion=_recipe_names)

@@ -7,7 +7,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from sparsight.cli.findings import COLOURS
 from sparsight.cli.printing import figure, print_json, table
 from sparsight.run import Run
 from sparsight.views.summary import described
@@ -73,6 +75,13 @@ def _tell(record: Mapping[str, Any], console: Console) -> None:
             shapes.add_row(measure.replace("_", " "), *(figure(row.get(of)) for of in ("encoder", "decoder", "noise")))
         console.print()
         console.print(shapes)
+    for finding in record["findings"]:
+        colour = COLOURS[finding["severity"]]
+        console.print(
+            Text.assemble((f"{finding['severity']:<8} ", colour), f"{finding['id']} {finding['said']}"), soft_wrap=True
+        )
+    if record["findings"]:
+        say(f"         causes and fixes: sparsight diagnose {record['run']}")
     if record["report"] is not None:
         say(f"\nlook at {record['report']}")
 

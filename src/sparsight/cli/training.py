@@ -10,9 +10,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from sparsight import job, recipes, spec, stacks
 from sparsight.cli import reporting
+from sparsight.cli.findings import announce
 from sparsight.cli.showing import tell
 from sparsight.core import Logged
 from sparsight.devices import choose_device
+from sparsight.diagnosis import Watch, diagnose
 from sparsight.errors import SparsightError
 from sparsight.run import Run
 from sparsight.sources import open_source
@@ -39,7 +41,8 @@ def train(
         if data is not None or changes:
             raise SparsightError("--resume goes on with the run as it is: give no data and no changes beside it")
         with progress_bar(console) as bar:
-            run = job.resume(resume, observers=[Bar(bar)])
+            watch = Watch(Run.open(resume).recipe, announce(console))
+            run = job.resume(resume, observers=[Bar(bar), watch])
     else:
         if data is not None and "=" in data and not Path(data).exists():
             data, changes = None, [data, *changes]
@@ -71,14 +74,16 @@ def stack(
 
 def _trained(recipe: job.Recipe, out: Path | None, device: str, console: Console) -> Run:
     place = out or job.free_name(Path("runs"), recipe.name)
+    watch = Watch(job.completed(recipe), announce(console))
     with progress_bar(console) as bar:
-        return job.train(recipe, place, observers=[Bar(bar)], device=choose_device(device))
+        return job.train(recipe, place, observers=[Bar(bar), watch], device=choose_device(device))
 
 
 def _show(run: Run, *, as_json: bool, console: Console) -> None:
     if run.summary is not None:
         for name, picture in feature_pictures(run).items():
             run.put(f"pictures/{name}", picture)
+        run.put_findings(diagnose(run))
         reporting.make(run, None, None, None, Console(quiet=True))
     tell(described(run), as_json=as_json, console=console)
 

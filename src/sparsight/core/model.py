@@ -14,14 +14,14 @@ class Model:
 
     encode: Callable[[Tensor], Codes]
     """Raw samples, [n, D] float32, to codes."""
-    decode: Callable[[Codes], Tensor] | None = None
-    """Codes to raw reconstructions, [n, D_out]; None: nobody knows how."""
+    decode: Callable[[Codes, Tensor], Tensor] | None = None
+    """Codes and the raw samples that they are of, to raw reconstructions, [n, D_out]; None: nobody knows how."""
     W_enc: Tensor | None = None
     """Encoder filters, [F, D]."""
     W_dec: Tensor | None = None
     """Decoder rows, [F, D_out]."""
     b_enc: Tensor | None = None
-    """[F]"""
+    """pre = W_enc x + b_enc of raw samples, [F]."""
     b_dec: Tensor | None = None
     """[D_out]"""
     bounds: tuple[float, float] | None = None

@@ -290,8 +290,14 @@ class Activation(nn.Module, ABC):
         """
         return torch.minimum(pre.abs(), pre.sort(dim=1).values.diff(dim=1).amin(1, keepdim=True))
 
-    def select(self, pre: Tensor, decoder: "Decoder") -> Codes:
-        """forward(pre), unless which codes there are depends on the decoder."""
+    def select(self, pre: Tensor, decoder: "Decoder", x: Tensor | None = None) -> Codes:
+        """forward(pre), unless which codes there are depends on the decoder, or on what the encoder saw.
+
+        Args:
+            pre: [B, F].
+            decoder: of the same model.
+            x: what the encoder saw, [B, D]; None: it is that of a stack.
+        """
         return self(pre)
 
     def pull_back(self, codes: Codes, of_codes: Tensor) -> Tensor:
@@ -371,6 +377,8 @@ class Term(nn.Module, ABC):
     """The part of training over which the weight rises linearly from 0."""
     closed_form: bool = False
     """Whether `pull_back` gives the gradient, faster than autograd does."""
+    sparsifies: ClassVar[bool] = False
+    """Whether it is there to make codes sparse."""
 
     def check(self, sae: "SAE", facts: Facts) -> str | None:
         """Called once before training. A sentence says that the term has nothing to act on and is left out.

@@ -208,7 +208,8 @@ class SAE(nn.Module):
         """What is chosen of the pre-activations, where the activation selects, and the codes."""
         activation = self.activation
         if not activation.selects:
-            return None, activation.select(self.pre(x) if pre is None else pre, self.layers[-1].decoder)
+            seen = None if self.encoder.layers else x
+            return None, activation.select(self.pre(x) if pre is None else pre, self.layers[-1].decoder, seen)
         chosen = self.encoder.chosen(x, self.decoder, activation) if pre is None else activation.choose(pre)
         return chosen, activation.at(chosen)
 

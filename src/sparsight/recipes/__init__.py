@@ -1,5 +1,6 @@
 """Complete named recipes, one TOML file each. Reading them needs no torch."""
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -15,19 +16,23 @@ def names() -> list[str]:
 
 
 def read(recipe: str | Path) -> dict[str, Any]:
-    """A recipe by name, or from a TOML file.
+    """A recipe by name, or from a file: TOML, or JSON as runs keep it.
 
     Raises:
-        SparsightError: there is none such, or it is no TOML.
+        SparsightError: there is none such, or it is neither.
     """
     path = Path(recipe)
-    if path.suffix != ".toml":
+    if path.suffix not in (".toml", ".json"):
         path = HERE / f"{recipe}.toml"
         if not path.is_file() or str(recipe) not in names():
             raise SparsightError(f"unknown recipe {str(recipe)!r}; {did_you_mean(recipe, names())}")
     if not path.is_file():
         raise SparsightError(f"there is no recipe {str(path)!r}")
     try:
-        return {"name": path.stem, **tomllib.loads(path.read_text(encoding="utf-8"))}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SparsightError(f"the recipe {str(path)!r} is no TOML: {error}") from None
+        text = path.read_text(encoding="utf-8")
+        found = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise SparsightError(f"the recipe {str(path)!r} is no {path.suffix[1:].upper()}: {error}") from None
+    if not isinstance(found, dict):
+        raise SparsightError(f"the recipe {str(path)!r} is a list or a single value: write keys with values")
+    return {"name": path.stem, **found}

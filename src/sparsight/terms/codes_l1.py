@@ -20,6 +20,7 @@ class CodesL1(SampleTerm):
 
     needs: frozenset[Part] = frozenset({"codes", "weights"})
     moves = ("W_enc", "b_enc")
+    sparsifies = True
     closed_form = True
 
     def __init__(self, *, weight: float = 1.0, warmup: float = 0.0) -> None:

@@ -35,6 +35,7 @@ class CodesLp(StatisticTerm):
 
     needs: frozenset[Part] = frozenset({"codes"})
     moves = ("W_enc", "b_enc")
+    sparsifies = True
 
     def __init__(
         self,

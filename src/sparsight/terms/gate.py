@@ -17,6 +17,7 @@ class GateL1(SampleTerm):
 
     needs: frozenset[Part] = frozenset({"pre", "weights"})
     moves = ("W_enc", "b_enc")
+    sparsifies = True
 
     def __init__(self, *, weight: float = 1.0, warmup: float = 0.0) -> None:
         super().__init__()

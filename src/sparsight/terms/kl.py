@@ -48,6 +48,7 @@ class KL(StatisticTerm):
 
     needs: frozenset[Part] = frozenset({"codes"})
     moves = ("W_enc", "b_enc")
+    sparsifies = True
 
     def __init__(self, *, weight: float = 3.0, target: Target = 0.1, warmup: float = 0.0) -> None:
         super().__init__()
@@ -77,6 +78,7 @@ class KLPerActivation(SampleTerm):
 
     needs: frozenset[Part] = frozenset({"codes"})
     moves = ("W_enc", "b_enc")
+    sparsifies = True
 
     def __init__(self, *, weight: float = 3.0, target: Target = 0.1, warmup: float = 0.0) -> None:
         super().__init__()

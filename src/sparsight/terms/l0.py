@@ -44,6 +44,7 @@ class L0(SampleTerm):
 
     needs: frozenset[Part] = frozenset({"chosen"})
     moves = ("W_enc", "b_enc")
+    sparsifies = True
 
     def __init__(self, *, weight: float = 1e-3, warmup: float = 0.0) -> None:
         super().__init__()
@@ -71,6 +72,7 @@ class L0Target(StatisticTerm):
 
     needs: frozenset[Part] = frozenset({"chosen"})
     moves = ("W_enc", "b_enc")
+    sparsifies = True
 
     def __init__(self, *, weight: float = 5.0, target: Wanted | None = None, warmup: float = 0.0) -> None:
         super().__init__()
@@ -104,6 +106,7 @@ class Tanh(SampleTerm):
 
     needs: frozenset[Part] = frozenset({"codes", "weights"})
     moves = ("W_enc", "b_enc")
+    sparsifies = True
 
     def __init__(self, *, weight: float = 1e-3, c: Annotated[float, Field(gt=0)] = 4.0, warmup: float = 0.0) -> None:
         super().__init__()

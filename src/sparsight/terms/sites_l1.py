@@ -18,6 +18,7 @@ class SitesL1(SampleTerm):
 
     needs: frozenset[Part] = frozenset({"codes", "weights"})
     moves = ("W_enc", "b_enc", "W_dec")
+    sparsifies = True
 
     def __init__(self, *, weight: float = 0.1, warmup: float = 0.0) -> None:
         super().__init__()

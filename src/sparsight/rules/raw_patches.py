@@ -1,0 +1,64 @@
+"""D18: patches whose brightness says everything."""
+
+import torch
+
+from sparsight.core import Finding, Number
+from sparsight.meters.moments import precise
+from sparsight.rules._rule import Case, Rule
+from sparsight.spec import register
+
+
+@register("rule", "raw-patches")
+class RawPatches(Rule):
+    """The variance of pictures is their brightness: one principal component v, with (Σ v)² / (D Σ v²) near 1.
+
+    Args:
+        first: the share of the variance in the first principal component.
+        flat: the share of its energy that is its mean.
+    """
+
+    id, stage = "D18", 1
+    explains = (
+        "filters-collapsed",
+        "duplicates",
+        "dense",
+        "noise-filters",
+        "penalty-dominates",
+        "identity",
+        "unstable",
+        "display",
+        "templates",
+        "l1-gaming",
+        "dead",
+        "penalty-too-weak",
+    )
+    cause = "The mean of each patch was not taken out, nor were patches whitened, so brightness is all there is to win."
+    fix = "Take out the mean of each patch, and whiten."
+
+    def __init__(self, *, first: float = 0.6, flat: float = 0.8) -> None:
+        self.first, self.flat = first, flat
+
+    def __call__(self, case: Case) -> Finding | None:
+        look = case.look
+        assert look is not None
+        if look.schema.shape is None or look.n < 2:
+            return None
+        x = precise(look.x)
+        x = x - x.mean(0)
+        power = float(x.square().sum())
+        values, vectors = torch.linalg.eigh(x.T @ x)
+        first = float(values[-1]) / power if power else 0.0
+        flat = float(vectors[:, -1].sum().square()) / x.shape[1]
+        if first < self.first or flat < self.flat:
+            return None
+        said = f"{first:.0%} of the variance of the pictures is their brightness: a model has little else to win"
+        null = 1 / x.shape[1]
+        numbers = [
+            Number(name="variance in one direction", value=first, limit=self.first, null=null),
+            Number(name="energy of that direction that is its mean", value=flat, limit=self.flat, null=null),
+        ]
+        for of, w in look.pictured.items():
+            if len(w):
+                mean = (w.sum(1).square() / (w.shape[1] * w.square().sum(1)).clamp(min=1e-300)).median()
+                numbers.append(Number(name=f"energy of filters that is their mean, {of}", value=float(mean), null=null))
+        return self.find("red", said, *numbers)
