@@ -13,9 +13,10 @@ import sparsight
 from sparsight import atlas as surveying
 from sparsight.core import SAE, Atlas, Source
 from sparsight.core.sampling import spread
-from sparsight.report import findings
+from sparsight.report import evidence, findings
 from sparsight.run import Run
 from sparsight.views import charts, exports, features, samples
+from sparsight.views import evidence as verification
 
 HERE = Path(__file__).parent
 BUDGET = 1_200_000
@@ -195,6 +196,10 @@ def _sections(
     said = "" if samples.umap() else "By UMAP where it is installed: pip install 'sparsight[umap]'."
     yield section("Codes in two dimensions", said, f'<div class="wide">{wide}</div>')
     yield section("Beside its nulls", _said(compared), _rows(compared))
+    verified = verification.verified(run)
+    if verified is not None:
+        said = "Each claim with its interval and what its null gives; ● holds. See what `real` means in the docs."
+        yield section("What is real", said, evidence.inner(verified, sae) + _charts(drawn["evidence"]))
     yield _table()
     records = {"recipe": run.recipe, "manifest": run.manifest, "summary": run.summary}
     yield section("Recipe and manifest", "", "".join(folded(name, record) for name, record in records.items()))
