@@ -181,6 +181,14 @@ class Run:
         except (KeyError, TypeError, AttributeError):
             raise SparsightError(f"{str(path)!r} is damaged: `sparsight verify {self.path}` makes it anew") from None
 
+    @property
+    def verified(self) -> Evidence | None:
+        """What was claimed of the weights that it has now; None: nothing."""
+        if self.summary is None or not (self.path / "evidence.json").is_file():
+            return None
+        found = self.evidence()
+        return found if found.rests_on.get("weights") == self.summary["weights"] else None
+
     def put_evidence(self, evidence: Evidence) -> None:
         """Write what was claimed of it, in place of what was known before."""
         write(self.path / "evidence.json", (json.dumps(finite(evidence.record()), indent=1) + "\n").encode())

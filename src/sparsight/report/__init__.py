@@ -16,7 +16,6 @@ from sparsight.core.sampling import spread
 from sparsight.report import evidence, findings
 from sparsight.run import Run
 from sparsight.views import charts, exports, features, samples
-from sparsight.views import evidence as verification
 
 HERE = Path(__file__).parent
 BUDGET = 1_200_000
@@ -196,7 +195,7 @@ def _sections(
     said = "" if samples.umap() else "By UMAP where it is installed: pip install 'sparsight[umap]'."
     yield section("Codes in two dimensions", said, f'<div class="wide">{wide}</div>')
     yield section("Beside its nulls", _said(compared), _rows(compared))
-    verified = verification.verified(run)
+    verified = run.verified
     if verified is not None:
         said = "Each claim with its interval and what its null gives; ● holds. See what `real` means in the docs."
         yield section("What is real", said, evidence.inner(verified, sae) + _charts(drawn["evidence"]))

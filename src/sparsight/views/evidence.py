@@ -7,8 +7,6 @@ import numpy as np
 import torch
 
 from sparsight.core import SAE, Evidence
-from sparsight.errors import SparsightError
-from sparsight.run import Run
 from sparsight.views import charts
 from sparsight.views.pictures import coloured, tiled
 
@@ -18,16 +16,6 @@ FRAME = 2
 """Its pixels."""
 MOST = 400
 """Features of the picture."""
-
-
-def verified(run: Run) -> Evidence | None:
-    """What was verified of the weights that a run has; None: nothing."""
-    try:
-        found = run.evidence()
-    except SparsightError:
-        return None
-    summary = run.summary
-    return found if summary is not None and found.rests_on.get("weights") == summary["weights"] else None
 
 
 def order(evidence: Evidence) -> np.ndarray:

@@ -51,7 +51,7 @@ def every(
         for n, at in enumerate(chosen[: samples.BUILT].tolist(), 1):
             made[f"build-up-{n}"] = samples.build_up(sae, measured, at, samples.PARTS)["picture"]
         found |= {f"{name}.png": pictures.png(picture) for name, picture in made.items() if picture is not None}
-    verified = evidence.verified(run)
+    verified = run.verified
     real = None if verified is None else evidence.picture(verified, sae)
     found |= {} if real is None else {"real-features.png": pictures.png(real)}
     found |= {f"{Path(name).stem}.svg": wrapped(content) for name, content in found.items()}

@@ -11,7 +11,7 @@ from sparsight.views import charts, evidence, samples
 
 def every(run: Run, atlas: Atlas, measured: Source) -> dict[str, dict[str, str]]:
     """All charts, title by title, under what they are of: `training`, `population`, `gabors`, `codes`, `evidence`."""
-    verified = evidence.verified(run)
+    verified = run.verified
     return {
         "training": training(run),
         "population": population(run, atlas),
