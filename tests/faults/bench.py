@@ -1,6 +1,6 @@
 """Models with one fault planted, and healthy ones.
 
-Thresholds were chosen on `calibration`. `test` was written and run after that.
+Thresholds were chosen on `calibration`. `unseen` was run when they stood.
 """
 
 from collections.abc import Callable
@@ -393,7 +393,7 @@ def noise_like(x: Tensor) -> Tensor:
     return torch.randn(x.shape, generator=torch.Generator().manual_seed(len(x)))
 
 
-def test() -> list[Entry]:
+def unseen() -> list[Entry]:
     """Others: other sizes, seeds, strengths and data."""
     told: dict[str, Any] = {"target": 0.05}
     unmixed: dict[str, Any] = {"n_latents": 128}

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from faults.bench import Entry, calibration, test
+from faults.bench import Entry, calibration, unseen
 from sparsight.core import Finding
+from sparsight.spec import names
 
-HEALTHY = [entry for entry in test() if entry.rule is None]
-BROKEN = [entry for entry in test() if entry.rule is not None]
+HEALTHY = [entry for entry in unseen() if entry.rule is None]
+BROKEN = [entry for entry in unseen() if entry.rule is not None]
 
 
 def found(entries: list[Entry], folder: Path) -> dict[str, tuple[Entry, list[Finding]]]:
@@ -17,9 +18,7 @@ def found(entries: list[Entry], folder: Path) -> dict[str, tuple[Entry, list[Fin
 
 
 def test_every_rule_has_models_to_choose_its_limits_on_and_others_to_test_them() -> None:
-    from sparsight.spec import names
-
-    for half in (calibration(), test()):
+    for half in (calibration(), unseen()):
         planted = [entry.rule for entry in half]
         for rule in names("rule"):
             assert planted.count(rule) >= 2, rule

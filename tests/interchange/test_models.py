@@ -142,10 +142,11 @@ def test_a_model_of_ours_is_in_the_units_of_the_data(tmp_path: Path, architectur
         assert interchange.model(model) is model
 
 
-def test_a_way_past_the_codes_has_no_reconstruction_from_codes_alone() -> None:
-    model = interchange.model(toy_job("skip_transcoder").sae)
-    assert model.decode is None
-    assert "needs the sample" in model.notes[0]
+def test_a_way_past_the_codes_rebuilds_from_codes_and_samples() -> None:
+    sae = toy_job("skip_transcoder").sae
+    model = interchange.model(sae)
+    assert model.decode is not None
+    torch.testing.assert_close(model.decode(model.encode(X), X), sae.reconstruct(X).detach())
 
 
 @pytest.mark.parametrize(

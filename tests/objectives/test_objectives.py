@@ -33,8 +33,8 @@ def rules(objective: Objective) -> list[str]:
     return [each.rule for each in found(objective)]
 
 
-def named(objective: Objective) -> str:
-    return objective.__name__
+def named(each: Objective | str) -> str:
+    return each if isinstance(each, str) else each.__name__
 
 
 def number(findings: list[Finding], rule: str, name: str) -> float:

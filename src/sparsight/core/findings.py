@@ -47,7 +47,7 @@ class Finding:
 
     def record(self) -> dict[str, Any]:
         """As plain values."""
-        return asdict(self)
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "Finding":
