@@ -59,19 +59,19 @@ def _shape(given: Data) -> tuple[int, ...]:
     return given.shape
 
 
-def filters(on: str, *parts: Tensor, rows: int = 4, **how: Any) -> np.ndarray:
+def filters(on: str, *parts: Tensor, **how: Any) -> np.ndarray:
     """The first few of each part, one part below the other, each filter on its own scale."""
-    n = rows // len(parts) * COLUMNS
+    n = (3 if len(parts) == 1 else 2) * COLUMNS
     each = [part[:n].split(COLUMNS) for part in parts]
     mixed = torch.cat([row for block in zip(*each, strict=True) for row in block])
     return grid(mixed, _shape(data(on)), zoom=zoom(on), columns=COLUMNS, **how)
 
 
-def samples(on: str, *parts: Tensor) -> np.ndarray:
-    """Six of each part, one part below the other, from black at 0 to white at 1."""
+def samples(on: str, *parts: Tensor, columns: int = COLUMNS) -> np.ndarray:
+    """A few of each part, one part below the other, from black at 0 to white at 1."""
     height, width = _shape(data(on))[:2]
-    tiles = coloured(torch.cat([part[:COLUMNS] for part in parts]).reshape(-1, height, width, 1))
-    return tiled(tiles, COLUMNS).repeat(zoom(on), axis=0).repeat(zoom(on), axis=1)
+    tiles = coloured(torch.cat([part[:columns] for part in parts]).reshape(-1, height, width, 1))
+    return tiled(tiles, columns).repeat(zoom(on), axis=0).repeat(zoom(on), axis=1)
 
 
 def ran(on: str, **recipe: Any) -> list[Logged]:
@@ -119,18 +119,18 @@ def penalty_too_weak() -> Picture:
     curves = {}
     for weight in (1e-3, 3.0):
         log = ran("digits", architecture={**SIGMOID, "kl": weight}, preprocess=[], train={"epochs": 40.0})
-        shares = [e.terms["kl"]["share"]["encoder"] for e in log]
+        shares = [e.terms["kl"]["loss"] / e.loss for e in log]
         curves[f"KL of {weight:g}"] = (np.array([e.step for e in log]), np.array(shares))
-    return lines(curves, x="step", y="the penalty's share of the gradient", log_y=True)
+    return lines(curves, x="step", y="share of the loss")
 
 
 @picture
 def penalty_per_activation() -> Picture:
     x, curves = data("digits").test, {}
     for name, penalty in (("of every activation", "each"), ("of each feature's mean", "mean")):
-        h = codes(net("digits", penalty=penalty, **KL), x).sort(0).values  # [n, F]
+        h = codes(net("digits", **INK, penalty=penalty), x).sort(0).values[::10]  # [n, F]
         curves[name] = (np.linspace(0, 1, len(h)), h.median(1).values.numpy())
-    return lines(curves, x="samples, sorted, from the one with the least code to that with the greatest", y="code")
+    return lines(curves, x="samples, sorted by the code of a feature", y="code")
 
 
 @picture
@@ -143,7 +143,7 @@ def penalty_out_of_range() -> Picture:
 
 @picture
 def half_a_divergence() -> Picture:
-    q = torch.linspace(0.005, 0.995, 199)
+    q = torch.linspace(0.005, 0.6, 120)
     names = {"both": "both halves", "first": "ρ log(ρ/q) alone", "second": "the other alone"}
     return lines(
         {name: (q.numpy(), kl(0.1, q, halves).numpy()) for halves, name in names.items()},
@@ -165,7 +165,7 @@ def penalty_dominates() -> Picture:
 def filters_collapsed() -> Picture:
     return side_by_side(
         {
-            f"weight decay of {decay:g}": filters("digits", net("digits", **{**KL, "decay": decay})["w1"])
+            f"decoder, weight decay of {decay:g}": filters("digits", net("digits", **{**INK, "decay": decay})["w2"])
             for decay in (0.3, 3e-3)
         }
     )
@@ -173,11 +173,10 @@ def filters_collapsed() -> Picture:
 
 @picture
 def noise_filters() -> Picture:
-    on = "clothes"
     return side_by_side(
         {
-            "no weight decay": filters(on, net(on, **{**KL, "decay": 0.0})["w1"]),
-            "weight decay of .003": filters(on, net(on, **INK)["w1"]),
+            "no weight decay": filters("digits", net("digits", **{**KL, "decay": 0.0})["w1"]),
+            "weight decay of .003": filters("digits", net("digits", **INK)["w1"]),
         }
     )
 
@@ -187,7 +186,7 @@ def no_weight_decay() -> Picture:
     panels = {}
     for decay in (0.0, 3e-3):
         encoder = ran_filters(
-            "digits", preprocess=[], architecture={**SIGMOID, "decay": decay}, train={"epochs": 25.0}
+            "digits", preprocess=[], architecture={**SIGMOID, "decay": decay}, train={"epochs": 60.0}
         )
         panels[f"encoder, decay of {decay:g}"] = filters("digits", encoder)
     return side_by_side(panels)
@@ -207,7 +206,10 @@ def frozen_inputs() -> Picture:
 @picture
 def dead() -> Picture:
     panels, x = {}, data("digits").train
-    for name, how in (("naive TopK", {"act": "relu", "k": 3, "n": 256, "lr": 1e-2}), ("started as transposed", TOPK)):
+    for name, how in (
+        ("a high rate", {"act": "relu", "k": 3, "n": 256, "lr": 1e-2}),
+        ("started at samples", {**TOPK, "start": "data"}),
+    ):
         weights = net("digits", **how)
         n = int((codes(weights, x, **how) > 0).any(0).logical_not().sum())
         panels[f"{name}: {n} of {len(weights['w1'])} never fire"] = filters("digits", weights["w1"])
@@ -219,7 +221,7 @@ def dense() -> Picture:
     x, curves = data("digits").test, {}
     for name, how in (
         ("ReLU without penalty", {"act": "relu", "n": 24, "decay": 3e-3}),
-        ("ReLU, L1 of 2", {"act": "relu", "n": 24, "l1": 2.0, "lr": 3e-3, "epochs": 25}),
+        ("TopK of 6", {**TOPK, "n": 24}),
     ):
         h = codes(net("digits", **how), x, **how).sort(1, descending=True).values
         curves[name] = (np.arange(1, h.shape[1] + 1), (h / h[:, :1].clamp(min=1e-9)).mean(0).numpy())
@@ -249,7 +251,7 @@ def small_batch() -> Picture:
 @picture
 def identity() -> Picture:
     x, panels = data("digits").test, {}
-    for name, how in (("ReLU alone", {"act": "relu", "n": 256, "lr": 3e-3, "epochs": 20}), ("TopK", TOPK)):
+    for name, how in (("ReLU alone", {"act": "relu", "n": 256, "lr": 3e-3, "epochs": 20}), ("TopK", {**TOPK, "start": "data"})):
         weights = net("digits", **how)
         on = float((codes(weights, x, **how) > 0).sum(1).float().mean())
         said = f"{name}: {explained(x, rebuilt(weights, x, **how)):.0%} explained by {on:.0f} codes"
@@ -271,7 +273,7 @@ def output_range() -> Picture:
     x = data("patches").test[:COLUMNS]
     panels = {}
     for out in ("sigmoid", "linear"):
-        how = {"out": out, "act": "relu", "k": 8, "lr": 2e-3}
+        how = {"out": out, "act": "relu", "k": 20, "n": 128, "lr": 2e-3, "epochs": 25}
         recon = rebuilt(net("patches", **how), x, **how)
         both = torch.stack([x, recon], 1) / (2 * x.abs().amax(1))[:, None, None] + 0.5
         panels[f"patches, rebuilt by a {out} output"] = samples("patches", both[:, 0], both[:, 1])
@@ -295,10 +297,11 @@ def _scaled(x: Tensor) -> Tensor:
 
 @picture
 def raw_patches() -> Picture:
+    how = {**TOPK, "k": 4, "start": "data"}
     return side_by_side(
         {
-            "raw patches": filters("raw_patches", net("raw_patches", **{**TOPK, "k": 4})["w2"]),
-            "less their mean, whitened": filters("patches", net("patches", **TOPK)["w2"]),
+            "raw patches": filters("raw_patches", net("raw_patches", **how)["w2"]),
+            "less their mean, whitened": filters("patches", net("patches", **how)["w2"]),
         }
     )
 
@@ -333,7 +336,7 @@ def duplicates() -> Picture:
 
 @picture
 def noise_in_use() -> Picture:
-    weights, x = net("digits", noise=0.3, **KL), data("digits").test[:8]
+    weights, x = net("digits", noise=0.3, **KL), data("digits").test[:3]
     dice = torch.Generator().manual_seed(0)
     points = []
     for noise in (0.3, 0.0):
@@ -350,8 +353,8 @@ def noise_strength() -> Picture:
     dice = torch.Generator().manual_seed(0)
     panels = {}
     for std in (0.01, 0.3, 2.0):
-        noisy = x[:3] + std * torch.randn(x[:3].shape, generator=dice)
-        panels[f"std {std:g}: {std**2 * x.shape[1] / variance:.2g} of the energy"] = samples("digits", noisy)
+        noisy = x[:5] + std * torch.randn(x[:5].shape, generator=dice)
+        panels[f"std {std:g}: {std**2 * x.shape[1] / variance:.2g} of the energy"] = samples("digits", noisy, columns=5)
     return side_by_side(panels)
 
 
@@ -409,50 +412,50 @@ def templates() -> Picture:
 
 @picture
 def unstable() -> Picture:
-    panels = {}
-    for name, change in (("noise", bench.noise_like), ("patches", torch.clone)):
-        one, other = (net("patches", change=change, **{**TOPK, "k": 8, "seed": seed})["w2"] for seed in (0, 1))
+    curves = {}
+    for name, change, k in (("vectors made of 96 directions", torch.clone, 4), ("noise", bench.noise_like, 8)):
+        how = {**TOPK, "k": k, "n": 96}
+        one, other = (net("vectors", change=change, **{**how, "seed": seed})["w2"] for seed in (0, 1))
         match = nearest(one, other, itself=False)
-        cosine = float(functional.cosine_similarity(one, match).mean())
-        panels[f"{name}: two seeds, cosine {cosine:.2f}"] = filters("patches", one, match)
-    return side_by_side(panels)
+        curves[name] = sorted_curve(functional.cosine_similarity(one, match))
+    return lines(curves, x="features, sorted", y="cosine to the best match of another seed")
 
 
 @picture
 def linear_output() -> Picture:
-    return side_by_side(
-        {
-            f"{out} output": filters("digits", net("digits", **{**INK, "out": out})["w1"])
-            for out in ("linear", "sigmoid")
-        }
-    )
+    x, curves = data("digits").test, {}
+    for out in ("linear", "sigmoid"):
+        how = {**INK, "out": out}
+        counts, edges = np.histogram(rebuilt(net("digits", **how), x, **how).numpy(), bins=120, range=(-1.0, 2.0))
+        curves[f"{out} output"] = (edges[:-1], counts.astype(float))
+    return lines(curves, x="what is rebuilt; the data are from 0 to 1", y="count", log_y=True)
 
 
 @picture
 def penalty_wrong_axis() -> Picture:
     always, chosen = torch.zeros(40, 40), torch.zeros(40, 40)
-    always[:, :4] = 1
+    always[:, [5, 12, 26, 33]] = 1
     dice = torch.Generator().manual_seed(0)
     chosen.scatter_(1, torch.rand(40, 40, generator=dice).argsort(1)[:, :4], 1)
-    drawn = {name: 255 * h.byte().numpy().repeat(6, 0).repeat(6, 1) for name, h in (("a", always), ("b", chosen))}
-    return side_by_side(
-        {
-            "the same units in all samples": np.stack([drawn["a"]] * 3, 2),
-            "a tenth for each sample": np.stack([drawn["b"]] * 3, 2),
-        }
-    )
+    return side_by_side({
+        "the same units for all samples": _matrix(always), "each sample its own": _matrix(chosen),
+    })  # fmt: skip
+
+
+def _matrix(h: Tensor) -> np.ndarray:
+    """Codes, dark where they are 1: a row for each sample."""
+    return np.where(h.numpy() > 0, 30, 225).astype(np.uint8).repeat(6, 0).repeat(6, 1)[..., None].repeat(3, 2)
 
 
 @picture
 def noise_shared() -> Picture:
-    x = data("digits").test[:COLUMNS]
+    x = data("digits").test[:128]
     dice = torch.Generator().manual_seed(0)
-    return side_by_side(
-        {
-            name: samples("digits", 0.3 + 0.6 * (x + 0.3 * torch.randn(size, generator=dice)))
-            for name, size in (("one vector of noise for all", x.shape[1:]), ("one for each sample", x.shape))
-        }
-    )
+    panels = {}
+    for name, size in (("one vector of noise: 3 of 128, mean", x.shape[1:]), ("one each: 3 of 128, mean", x.shape)):
+        noisy = 0.3 + 0.7 * (x + 0.3 * torch.randn(size, generator=dice))
+        panels[name] = samples("digits", torch.cat([noisy[:3], noisy.mean(0, keepdim=True)]), columns=4)
+    return side_by_side(panels)
 
 
 @picture
