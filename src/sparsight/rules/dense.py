@@ -23,7 +23,7 @@ class Dense(Rule):
     cause = "Nothing makes a sample choose: the sparsity penalty is weak or absent, or features carry the mean."
     fix = "Strengthen the sparsity penalty or lower k, and take the mean of the data out."
 
-    def __init__(self, *, always: float = 0.15, most: float = 0.4, sparse: float = 0.3) -> None:
+    def __init__(self, *, always: float = 0.15, most: float = 0.4, sparse: float = 0.25) -> None:
         self.always, self.most, self.sparse = always, most, sparse
 
     def __call__(self, case: Case) -> Finding | None:

@@ -25,6 +25,7 @@ class HalfADivergence(Rule):
         "identity",
         "noise-filters",
         "penalty-dominates",
+        "penalty-per-activation",
         "not-learning",
         "duplicates",
     )
