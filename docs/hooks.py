@@ -14,7 +14,6 @@ from rich.text import Text
 from sparsight import recipes, spec
 from sparsight.cli.app import app
 
-
 FAULTS = Path(__file__).parent / "faults"
 FOUND = r"print\(found.*\)  # (D\d+) (red|amber) (\S+)"
 """What the page of a fault of objectives alone prints of it, which the tests of the docs hold true."""
@@ -162,7 +161,10 @@ def _matrix(models: list[dict[str, Any]]) -> str:
     counts = Counter((model["planted"], model["found"][0][0] if model["found"] else None) for model in models)
     number = {name: key for key, name, *_ in _faults()}
     columns = sorted({found for _, found in counts if found}, key=lambda name: number[name])
-    rows = [f"| planted | models | {' | '.join(number[c] for c in columns)} | none |", "|---" * (len(columns) + 3) + "|"]
+    rows = [
+        f"| planted | models | {' | '.join(number[c] for c in columns)} | none |",
+        "|---" * (len(columns) + 3) + "|",
+    ]
     planted = sorted({p for p, _ in counts if p}, key=lambda name: number[name])
     for p in [*planted, None]:
         cells = [f"**{n}**" if c == p else str(n or "") for c in [*columns, None] for n in [counts[p, c]]]

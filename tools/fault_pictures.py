@@ -185,9 +185,7 @@ def noise_filters() -> Picture:
 def no_weight_decay() -> Picture:
     panels = {}
     for decay in (0.0, 3e-3):
-        encoder = ran_filters(
-            "digits", preprocess=[], architecture={**SIGMOID, "decay": decay}, train={"epochs": 60.0}
-        )
+        encoder = ran_filters("digits", preprocess=[], architecture={**SIGMOID, "decay": decay}, train={"epochs": 60.0})
         panels[f"encoder, decay of {decay:g}"] = filters("digits", encoder)
     return side_by_side(panels)
 
@@ -251,7 +249,10 @@ def small_batch() -> Picture:
 @picture
 def identity() -> Picture:
     x, panels = data("digits").test, {}
-    for name, how in (("ReLU alone", {"act": "relu", "n": 256, "lr": 3e-3, "epochs": 20}), ("TopK", {**TOPK, "start": "data"})):
+    for name, how in (
+        ("ReLU alone", {"act": "relu", "n": 256, "lr": 3e-3, "epochs": 20}),
+        ("TopK", {**TOPK, "start": "data"}),
+    ):
         weights = net("digits", **how)
         on = float((codes(weights, x, **how) > 0).sum(1).float().mean())
         said = f"{name}: {explained(x, rebuilt(weights, x, **how)):.0%} explained by {on:.0f} codes"
