@@ -135,12 +135,11 @@ def _half(name: str, models: list[dict[str, Any]]) -> list[str]:
     faulty = [model for model in models if model["planted"]]
     healthy = [model for model in models if not model["planted"]]
     first, three = (sum(_within(model, n) for model in faulty) for n in (1, 3))
-    spoken = {severity: sum(severity in dict(model["found"]).values() for model in healthy) for severity in
-              ("red", "amber")}  # fmt: skip
+    red, amber = (sum(s in dict(model["found"]).values() for model in healthy) for s in ("red", "amber"))
     said = (
-        f"Of {len(faulty)} models with a fault it is the first finding in {first} ({first / len(faulty):.1%}), and among "
-        f"the first three in {three} ({three / len(faulty):.1%}). Of {len(healthy)} healthy ones {spoken['red']} have a "
-        f"red finding, and {spoken['amber']} an amber one."
+        f"Of {len(faulty)} models with a fault it is the first finding in {first} ({first / len(faulty):.1%}), and "
+        f"among the first three in {three} ({three / len(faulty):.1%}). Of {len(healthy)} healthy ones {red} have a "
+        f"red finding, and {amber} an amber one."
     )
     missed = [
         f"- {model['kind']}, {model['data']}: planted was `{model['planted']}`, found "

@@ -9,7 +9,8 @@ from typing import Any
 from faults import bench
 
 from sparsight.views.pictures import png
-from tools.fault_pictures import PICTURES
+from tools import fault_charts, fault_grids  # noqa: F401 - they fill PICTURES
+from tools.faulty import PICTURES
 
 DOCS = Path(__file__).parents[1] / "docs"
 FIGURES = DOCS / "figures" / "faults"
