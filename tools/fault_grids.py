@@ -47,8 +47,10 @@ def _filters_collapsed() -> Picture:
 def _noise_filters() -> Picture:
     return side_by_side(
         {
-            "no weight decay": filters("digits", net("digits", **{**INK, "decay": 0.0})["w1"]),
-            "weight decay of .003": filters("digits", net("digits", **INK)["w1"]),
+            f"encoder, decay of {decay:g}": filters(
+                "digits", net("digits", **{**KL, "decay": decay, "epochs": 60})["w1"]
+            )
+            for decay in (0.0, 3e-3)
         }
     )
 
@@ -180,10 +182,11 @@ def _overfit() -> Picture:
 def _display() -> Picture:
     weights = {name: w.clone() for name, w in net("digits", **INK).items()}
     bench.one_giant(weights)
+    longest = weights["w1"][weights["w1"].norm(dim=1).argsort(descending=True)]
     return side_by_side(
         {
-            "all on one scale": filters("digits", weights["w1"], scale="shared"),
-            "each on its own": filters("digits", weights["w1"]),
+            "all on one scale": filters("digits", longest, scale="shared"),
+            "each on its own": filters("digits", longest),
         }
     )
 
