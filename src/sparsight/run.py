@@ -140,6 +140,11 @@ class Run:
             if place.exists():
                 shutil.rmtree(place)
 
+    @property
+    def judged(self) -> bool:
+        """Whether anybody has looked for faults."""
+        return (self.path / "findings.json").is_file()
+
     def findings(self) -> list[Finding]:
         """What is wrong with it, the worst and the likeliest cause first.
 
@@ -147,7 +152,7 @@ class Run:
             SparsightError: nobody has looked yet, or the file is damaged.
         """
         path = self.path / "findings.json"
-        if not path.is_file():
+        if not self.judged:
             raise SparsightError(f"nobody has looked for faults in {self.path}: `sparsight diagnose {self.path}`")
         try:
             return [Finding.from_record(record) for record in read_json(path)]

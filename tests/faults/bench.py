@@ -397,25 +397,25 @@ def test() -> list[Entry]:
     """Others: other sizes, seeds, strengths and data."""
     told: dict[str, Any] = {"target": 0.05}
     unmixed: dict[str, Any] = {"n_latents": 128}
-    ours: dict[str, Any] = {"train": {"epochs": 30.0}, "seed": 22}
-    rare5 = {**KL, "target": 0.05, "beta": 4.0, "seed": 21, "n": 72}
-    ink = {**INK, "target": 0.05, "beta": 4.0, "seed": 21, "n": 72}
-    top = {**TOPK, "n": 88, "seed": 21, "lr": 1.5e-3}
+    ours: dict[str, Any] = {"train": {"epochs": 30.0}, "seed": 32}
+    rare5 = {**KL, "target": 0.05, "beta": 4.0, "seed": 31, "n": 72}
+    ink = {**INK, "target": 0.05, "beta": 4.0, "seed": 31, "n": 72}
+    top = {**TOPK, "n": 88, "seed": 31, "lr": 1.5e-3}
     lr1 = {"name": "relu_l1"}
     return [
         net("not-finite", "activations", "ReLU at a rate of 100", act="relu", optimizer="sgd", lr=100.0, epochs=2,
-            seed=21),
+            seed=31),
         net("not-finite", "patches", "filters of NaN", crafted=some_nan, **top),
-        run("not-finite", "vectors", "loss that bursts", architecture={**lr1, "l1": 0.2}, seed=22,
+        run("not-finite", "vectors", "loss that bursts", architecture={**lr1, "l1": 0.2}, seed=32,
             train={"lr": 5.0, "epochs": 10.0, "log_every": 1}),
 
         run("penalty-too-weak", "digits", "KL of .002", architecture={**SIGMOID, "kl": 2e-3}, preprocess=[],
             n_latents=96,
-            train={"epochs": 30.0}, seed=22),
-        run("penalty-too-weak", "patches", "L1 of 1e-3", architecture={**lr1, "l1": 1e-3}, n_latents=150, seed=22),
-        run("penalty-too-weak", "clothes", "gate's L1 of 1e-4", architecture={"name": "gated", "l1": 1e-4}, seed=22),
+            train={"epochs": 30.0}, seed=32),
+        run("penalty-too-weak", "patches", "L1 of 1e-3", architecture={**lr1, "l1": 1e-3}, n_latents=150, seed=32),
+        run("penalty-too-weak", "clothes", "gate's L1 of 1e-4", architecture={"name": "gated", "l1": 1e-4}, seed=32),
 
-        run("penalty-per-activation", "digits", "at 10", preprocess=[], architecture={**SIGMOID, "kl": 0.0}, seed=22,
+        run("penalty-per-activation", "digits", "at 10", preprocess=[], architecture={**SIGMOID, "kl": 0.0}, seed=32,
             terms={"kl_per_activation": {"target": 0.05, "weight": 10.0}}),
         net("penalty-per-activation", "clothes", "weights alone, at 10", penalty="each", **{**rare5, "beta": 10.0}),
         net("penalty-per-activation", "digits", "weights alone, told", told=told, penalty="each", **rare5),
@@ -428,45 +428,45 @@ def test() -> list[Entry]:
         net("half-a-divergence", "digits", "second half", told=told, halves="second", **{**rare5, "epochs": 30}),
 
         net("penalty-dominates", "clothes", "KL of 500", told=told, **{**rare5, "beta": 500.0}),
-        run("penalty-dominates", "digits", "L1 of 200", architecture={**lr1, "l1": 200.0}, seed=22),
-        net("penalty-dominates", "vectors", "L1 of 50", act="relu", l1=50.0, seed=21),
+        run("penalty-dominates", "digits", "L1 of 200", architecture={**lr1, "l1": 200.0}, seed=32),
+        net("penalty-dominates", "vectors", "L1 of 50", act="relu", l1=50.0, seed=31),
 
         net("filters-collapsed", "digits", "decay of .4", **{**rare5, "decay": 0.4}),
         run("filters-collapsed", "clothes", "decay of 1", preprocess=[], architecture={**SIGMOID, "decay": 1.0},
-            seed=22),
+            seed=32),
 
         net("noise-filters", "digits", "no decay", told=told, **{**rare5, "decay": 0.0}),
         net("noise-filters", "clothes", "hardly any decay", told=told, **{**rare5, "decay": 1e-5}),
 
         net("frozen-inputs", "clothes", "snow", crafted=snow, **ink),
-        run("frozen-inputs", "digits", "random rows", architecture={**lr1, "l1": 2.0}, n_latents=96, seed=22,
+        run("frozen-inputs", "digits", "random rows", architecture={**lr1, "l1": 2.0}, n_latents=96, seed=32,
             initialisation={"name": "random", "norm": 1.0}, train={"lr": 2e-3}),
 
-        net("dead", "activations", "naive TopK", act="relu", k=2, n=200, lr=1e-2, seed=21),
-        net("dead", "vectors", "two of five silenced", crafted=silenced, **{**TOPK, "k": 4, "n": 96, "seed": 21}),
-        run("dead", "clothes", "TopK without revival", n_latents=400, initialisation="random", seed=22,
+        net("dead", "activations", "naive TopK", act="relu", k=2, n=200, lr=1e-2, seed=31),
+        net("dead", "vectors", "two of five silenced", crafted=silenced, **{**TOPK, "k": 4, "n": 96, "seed": 31}),
+        run("dead", "clothes", "TopK without revival", n_latents=400, initialisation="random", seed=32,
             architecture={"name": "topk", "k": 3, "auxk": 0.0}, train={"lr": 3e-2}),
 
-        net("dense", "activations", "sigmoid without penalty", n=20, seed=21),
-        run("dense", "clothes", "TopK with k of half", n_latents=20, architecture={"name": "topk", "k": 10}, seed=22),
-        net("dense", "patches", "ReLU without penalty", act="relu", n=40, seed=21),
+        net("dense", "activations", "sigmoid without penalty", n=20, seed=31),
+        run("dense", "clothes", "TopK with k of half", n_latents=20, architecture={"name": "topk", "k": 10}, seed=32),
+        net("dense", "patches", "ReLU without penalty", act="relu", n=40, seed=31),
 
-        net("target-missed", "clothes", "KL of .15", told={"target": 0.1}, **{**KL, "beta": 0.15, "seed": 21}),
+        net("target-missed", "clothes", "KL of .05", told={"target": 0.1}, **{**KL, "beta": 0.05, "seed": 31}),
         net("target-missed", "activations", "asked for .02", told={"target": 0.02}, **{**KL, "target": 0.08,
-            "seed": 21}),
+            "seed": 31}),
 
         net("small-batch", "digits", "batches of 50 for .05", told={"target": 0.05, "batch_size": 50}, **{**ink,
             "batch": 50}),
         net("small-batch", "clothes", "batches of 40 for .05", told={"target": 0.05, "batch_size": 40}, **{**ink,
             "batch": 40}),
 
-        net("identity", "patches", "ReLU, four times as many", act="relu", n=400, lr=3e-3, epochs=20, seed=21),
-        net("identity", "digits", "linear codes", act="linear", n=300, lr=2e-3, epochs=20, seed=21),
+        net("identity", "patches", "ReLU, four times as many", act="relu", n=400, lr=3e-3, epochs=20, seed=31),
+        net("identity", "digits", "linear codes", act="linear", n=300, lr=2e-3, epochs=20, seed=31),
 
         net("not-learning", "digits", "pixels up to 255", change=by_255, **rare5),
-        net("not-learning", "clothes", "start at zero", act="relu", start="zero", seed=21),
+        net("not-learning", "clothes", "start at zero", act="relu", start="zero", seed=31),
         run("not-learning", "vectors", "rate of 1e-7", architecture={"name": "topk", "k": 4}, train={"lr": 1e-7},
-            seed=22,
+            seed=32,
             initialisation="random"),
 
         net("output-range", "vectors", "sigmoid output, TopK", out="sigmoid", **{**top, "k": 4}),
@@ -475,11 +475,11 @@ def test() -> list[Entry]:
             **{**top, "k": 12}),
 
         net("rare-inputs", "digits", "standardised, told", told=told, change=standardised, **rare5),
-        run("rare-inputs", "clothes", "standardised of ours", change=lambda x: standardised(rare(x)), seed=22,
+        run("rare-inputs", "clothes", "standardised of ours", change=lambda x: standardised(rare(x)), seed=32,
             architecture={"name": "batch_topk", "k": 8}),
 
         net("raw-patches", "raw_patches", "TopK, 96", **{**top, "k": 5}),
-        run("raw-patches", "raw_patches", "jumprelu", architecture={"name": "jumprelu"}, seed=22),
+        run("raw-patches", "raw_patches", "jumprelu", architecture={"name": "jumprelu"}, seed=32),
 
         net("l1-gaming", "patches", "a scale that slid", crafted=slid, **{**top, "k": 8}),
         net("l1-gaming", "clothes", "a scale that slid", crafted=slid, **{**top, "k": 14}, decay=3e-3),
@@ -491,32 +491,32 @@ def test() -> list[Entry]:
         net("noise-in-use", "activations", "noise left on", wobble=0.3, noise=0.3, **rare5),
 
         net("noise-strength", "clothes", "std .005", told={"noise": 0.005}, noise=0.005, **ink),
-        run("noise-strength", "digits", "std 3 of ours", architecture={"name": "topk", "k": 10}, seed=22,
+        run("noise-strength", "digits", "std 3 of ours", architecture={"name": "topk", "k": 10}, seed=32,
             corruption={"name": "gaussian", "std": 3.0}),
 
-        net("order", "clothes", "class by class", order=True, shuffle=False, **{**BLOCKS, "seed": 21, "n": 96}),
-        net("order", "digits", "k of 8", order=True, shuffle=False, **{**BLOCKS, "seed": 21, "k": 8}),
+        net("order", "clothes", "class by class", order=True, shuffle=False, **{**BLOCKS, "seed": 31, "n": 96}),
+        net("order", "digits", "k of 8", order=True, shuffle=False, **{**BLOCKS, "seed": 31, "k": 8}),
 
         run("overfit", "patches", "300 samples", few=300, n_latents=128, architecture={"name": "topk", "k": 10},
-            seed=22, train={"epochs": 150.0, "batch_size": 50}),
+            seed=32, train={"epochs": 150.0, "batch_size": 50}),
         run("overfit", "clothes", "100 samples", few=100, n_latents=96, architecture={"name": "batch_topk", "k": 12},
-            seed=22,
+            seed=32,
             train={"epochs": 200.0, "batch_size": 20}),
 
         net("display", "clothes", "one giant", crafted=one_giant, **ink),
         net("display", "digits", "one giant", crafted=one_giant, **ink),
 
         net("templates", "patches", "80 samples, one feature each", few=80, n=80, act="relu", k=1, start="data",
-            lr=1e-3, epochs=100, batch=20, seed=21),
+            lr=1e-3, epochs=100, batch=20, seed=31),
         run("templates", "digits", "150 samples of ours", few=150, n_latents=150, architecture={"name": "topk", "k": 1},
-            train={"hold_out": 0.0, "epochs": 50.0, "batch_size": 30}, seed=22),
+            train={"hold_out": 0.0, "epochs": 50.0, "batch_size": 30}, seed=32),
 
         net("unstable", "vectors", "other noise", change=noise_like, again=True, **{**top, "n": 64, "k": 6}),
         net("unstable", "activations", "noise", change=noise_like, again=True, **{**top, "k": 8}),
 
-        run("no-weight-decay", "digits", "100 sigmoid units", preprocess=[], n_latents=100, seed=22,
+        run("no-weight-decay", "digits", "100 sigmoid units", preprocess=[], n_latents=100, seed=32,
             architecture={**SIGMOID, "decay": 0.0, "target": 0.05}),
-        run("no-weight-decay", "clothes", "100 sigmoid units", preprocess=[], n_latents=100, seed=22,
+        run("no-weight-decay", "clothes", "100 sigmoid units", preprocess=[], n_latents=100, seed=32,
             architecture={**SIGMOID, "decay": 0.0, "target": 0.05}),
 
         net("linear-output", "digits", "UFLDL but for its output", told={"target": 0.1}, **{**INK, "out": "linear",
@@ -526,11 +526,11 @@ def test() -> list[Entry]:
 
         net(None, "digits", "UFLDL at .05", told={"target": 0.05, "batch_size": 200}, **{**ink, "batch": 200,
             "epochs": 50}),
-        net(None, "clothes", "UFLDL at .1", told={"target": 0.1, "batch_size": 100}, **{**INK, "seed": 21, "n": 72}),
-        net(None, "vectors", "TopK by hand", **{**TOPK, "k": 4, "n": 90, "seed": 21}),
-        net(None, "patches", "ReLU and L1 by hand", act="relu", n=64, l1=1.0, lr=3e-3, epochs=25, seed=21),
+        net(None, "clothes", "UFLDL at .1", told={"target": 0.1, "batch_size": 100}, **{**INK, "seed": 31, "n": 72}),
+        net(None, "vectors", "TopK by hand", **{**TOPK, "k": 4, "n": 90, "seed": 31}),
+        net(None, "patches", "ReLU and L1 by hand", act="relu", n=64, l1=1.0, lr=3e-3, epochs=25, seed=31),
         run(None, "digits", "UFLDL of ours", preprocess=[], architecture=SIGMOID, n_latents=96,
-            train={"epochs": 40.0}, seed=22),
+            train={"epochs": 40.0}, seed=32),
         run(None, "digits", "topk", architecture={"name": "topk", "k": 16}, n_latents=128, **ours),
         run(None, "clothes", "batch_topk", architecture={"name": "batch_topk", "k": 10}, **ours),
         run(None, "patches", "matryoshka", architecture={"name": "matryoshka"}, n_latents=128, **ours),
@@ -541,7 +541,7 @@ def test() -> list[Entry]:
         run(None, "digits", "relu_l1", architecture={**lr1, "l1": 2.5}, n_latents=96, **ours),
         run(None, "digits", "abs_topk", architecture={"name": "abs_topk", "k": 12}, **ours),
         run(None, "clothes", "matching_pursuit", architecture={"name": "matching_pursuit"}, **ours),
-        run(None, "digits", "contractive", preprocess=[], architecture={"name": "contractive"}, seed=22,
+        run(None, "digits", "contractive", preprocess=[], architecture={"name": "contractive"}, seed=32,
             train={"epochs": 80.0}),
         run(None, "vectors", "p_annealing", architecture={"name": "p_annealing"}, aim={"l0": 5.0}, **unmixed, **ours),
         run(None, "digits", "group_max", architecture={"name": "group_max", "k": 16}, **ours),

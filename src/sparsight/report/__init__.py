@@ -13,6 +13,7 @@ import sparsight
 from sparsight import atlas as surveying
 from sparsight.core import SAE, Atlas, Source
 from sparsight.core.sampling import spread
+from sparsight.report import findings
 from sparsight.run import Run
 from sparsight.views import charts, exports, features, samples
 
@@ -162,6 +163,9 @@ def _sections(
     compared: Mapping[str, Any],
     drawn: Mapping[str, Mapping[str, str]],
 ) -> Iterator[str]:
+    if run.judged:
+        said = "Causes before their effects. The command sparsight diagnose --fix writes the mended recipe."
+        yield section("What is wrong", said, findings.inner(run.findings()))
     yield _features(sae)
     chosen = samples.chosen(measured, samples.SAMPLES)
     made = samples.reconstructions(sae, measured, chosen)

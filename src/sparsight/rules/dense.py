@@ -4,13 +4,17 @@ from sparsight.core import Finding, Number
 from sparsight.rules._rule import Case, Rule
 from sparsight.spec import register
 
+HELD = 0.75
+"""How far a mean activity may be from its target, as a share of that."""
+
 
 @register("rule", "dense")
 class Dense(Rule):
     """Features fire in most samples, or all samples are spread over most features.
 
     For codes with zeros the share of features that fire in over half of the samples, and of features per sample; for
-    sigmoid units the population sparsity of Treves & Rolls (1991), (1 − (E r)² / E r²) / (1 − 1/F).
+    sigmoid units the population sparsity of Treves & Rolls (1991), (1 − (E r)² / E r²) / (1 − 1/F), unless they have
+    the mean activity that was asked for.
 
     Args:
         always: the share of features that fire in over half of the samples.
@@ -23,14 +27,15 @@ class Dense(Rule):
     cause = "Nothing makes a sample choose: the sparsity penalty is weak or absent, or features carry the mean."
     fix = "Strengthen the sparsity penalty or lower k, and take the mean of the data out."
 
-    def __init__(self, *, always: float = 0.15, most: float = 0.4, sparse: float = 0.25) -> None:
+    def __init__(self, *, always: float = 0.15, most: float = 0.4, sparse: float = 0.3) -> None:
         self.always, self.most, self.sparse = always, most, sparse
 
     def __call__(self, case: Case) -> Finding | None:
         look = case.look
         assert look is not None
         if look.dense:
-            if look.population >= self.sparse:
+            held = case.target is not None and abs(float(look.mean.median()) - case.target) <= HELD * case.target
+            if held or look.population >= self.sparse:
                 return None
             said = f"codes are spread over all features: their population sparsity is {look.population:.2f}"
             about = "(1 − (E r)² / E r²) / (1 − 1/F), mean over samples"

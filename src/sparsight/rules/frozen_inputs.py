@@ -21,7 +21,7 @@ class FrozenInputs(Rule):
     cause = "Weights of inputs that never vary have no gradient, so they stay where they started."
     fix = "Add weight decay, or leave these inputs out."
 
-    def __init__(self, *, amber: float = 0.75, red: float = 0.9, some: float = 0.03) -> None:
+    def __init__(self, *, amber: float = 0.85, red: float = 0.9, some: float = 0.03) -> None:
         self.amber, self.red, self.some = amber, red, some
 
     def __call__(self, case: Case) -> Finding | None:

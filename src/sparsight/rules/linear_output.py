@@ -17,7 +17,7 @@ class LinearOutput(Rule):
         beyond: the share of reconstructed values outside of the range of the data.
     """
 
-    id, stage = "D30", 4
+    id, stage = "D30", 5
     cause = "Codes must explain what a sigmoid output would cut off, and filters become rougher for it."
     fix = "Use a sigmoid output for data in [0, 1]."
 

@@ -9,7 +9,7 @@ from sparsight.spec import register
 
 @register("rule", "noise-filters")
 class NoiseFilters(Rule):
-    """Filters are less smooth than the samples they see: median Moran's I of those features that fire.
+    """Filters are less smooth than the samples they see, where these vary: median Moran's I over live features.
 
     Of encoder and decoder the better one counts, and of sigmoid units the encoder, as a share of what the samples, less
     their mean, have. Where samples are no smoother than noise themselves, as whitened ones, filters need not be.
@@ -34,7 +34,7 @@ class NoiseFilters(Rule):
         look = case.look
         assert look is not None
         shape = look.schema.shape
-        known = {of: w for of, w in look.pictured.items() if len(w)}
+        known = {of: w * ~look.constant for of, w in look.pictured.items() if len(w)}
         if shape is None or not known:
             return None
         own = float(moran(precise(look.x) - precise(look.x).mean(0), shape).nanmedian())

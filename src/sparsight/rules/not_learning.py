@@ -11,6 +11,8 @@ from sparsight.rules.penalty_dominates import SPREAD
 from sparsight.spec import register
 
 FIRST = 0.2
+NOTHING = 0.1
+"""The explained variance up to which nothing was learned."""
 
 
 @register("rule", "not-learning")
@@ -26,9 +28,8 @@ class NotLearning(Rule):
 
     id, stage, needs = "D15", 3, ()
     explains = (
-        "noise-filters", "dense", "target-missed", "frozen-inputs", "dead", "penalty-too-weak", "half-a-divergence",
+        "noise-filters", "dense", "target-missed", "frozen-inputs", "dead", "penalty-too-weak",
         "unstable", "penalty-dominates", "duplicates", "penalty-per-activation", "filters-collapsed", "l1-gaming",
-        "output-range", "order",
     )  # fmt: skip
     cause = "A learning rate that is too low, units that are saturated by inputs of large numbers, or a start at zero."
     fix = "Scale the inputs to about 1, start with small random weights, and raise the learning rate tenfold."
@@ -74,7 +75,7 @@ class NotLearning(Rule):
         third, last = max(1, len(lines) // 3), lines[-1]
         start, later = (fmean(line.loss for line in part) for part in (lines[:third], lines[-third:]))
         change = abs(later - start) / abs(start) if start else 0.0
-        if change >= self.change:
+        if change >= self.change or (last.explained_variance or 0.0) > NOTHING:
             return None
         said = f"the loss stands still: up to step {last.step:,} it changed by {change:.2%}"
         number = Number(

@@ -16,7 +16,7 @@ class Overfit(Rule):
     """
 
     id, stage, needs = "D25", 4, ("look", "seen")
-    explains = ("templates", "unstable", "noise-filters")
+    explains = ("unstable", "noise-filters")
     cause = "There are too few samples for so many weights."
     fix = "More samples, fewer features, noise on the inputs, weight decay, or an early stop."
 

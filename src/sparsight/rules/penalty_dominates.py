@@ -34,7 +34,6 @@ class PenaltyDominates(Rule):
         "duplicates",
         "frozen-inputs",
         "unstable",
-        "penalty-per-activation",
     )
     cause = "The sparsity penalty or the weight decay is so strong that a constant answer is cheapest."
     fix = "Take a tenth of the strongest penalty, or raise it from 0 during training."

@@ -31,7 +31,7 @@ def described(run: Run) -> dict[str, Any]:
         SparsightError: a file of the run is damaged.
     """
     recipe, manifest, summary, log = run.recipe, run.manifest, run.summary, run.log()
-    ended, findings = summary or {}, run.findings() if (run.path / "findings.json").is_file() else []
+    ended, findings = summary or {}, run.findings() if run.judged else []
     return {
         "run": str(run.path),
         "ended": ended.get("ended"),
