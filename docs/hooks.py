@@ -5,6 +5,7 @@ import inspect
 import json
 import re
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -141,14 +142,18 @@ def _half(name: str, models: list[dict[str, Any]]) -> list[str]:
         f"among the first three in {three} ({three / len(faulty):.1%}). Of {len(healthy)} healthy ones {red} have a "
         f"red finding, and {amber} an amber one."
     )
-    missed = [
-        f"- {model['kind']}, {model['data']}: planted was `{model['planted']}`, found "
-        f"{', '.join(f'`{rule}`' for rule, _ in model['found'][:3]) or 'nothing'}"
-        for model in faulty
-        if not _within(model, 1)
+    unlike = [
+        f"- {model['kind']}, {model['data']}: planted was {_coded([model['planted']])}, found "
+        f"{_coded(rule for rule, _ in model['found'][:3])}"
+        for model in models
+        if (model["found"] if model["planted"] is None else not _within(model, 1))
     ]
-    missed = [*(["Not first:"] if missed else []), "\n".join(missed)]
-    return [f"## Models that limits were {name}", said, _matrix(models), *missed]
+    listed = ["Where the first finding is another, or a healthy model has one:", "\n".join(unlike)] if unlike else []
+    return [f"## Models that limits were {name}", said, _matrix(models), *listed]
+
+
+def _coded(names: Iterable[str | None]) -> str:
+    return ", ".join(f"`{name}`" for name in names if name) or "nothing"
 
 
 def _within(model: dict[str, Any], n: int) -> bool:
