@@ -23,7 +23,7 @@ FOUND = r"print\(found.*\)  # (D\d+) (red|amber) (\S+)"
 def on_config(config: Any, **_: Any) -> None:
     """Add the page of each fault to the section of faults, in the order of their numbers."""
     section = next(entry["Faults"] for entry in config.nav if "Faults" in entry)
-    section += [f"faults/{name}.md" for _, name, *_ in _faults()]
+    section.append({"One by one": [f"faults/{name}.md" for _, name, *_ in _faults()]})
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -161,14 +161,12 @@ def _within(model: dict[str, Any], n: int) -> bool:
 
 
 def _matrix(models: list[dict[str, Any]]) -> str:
-    """A row for each planted fault, a column for each first finding, as numbers of rules."""
+    """A row for each planted fault, a column for each first finding by its number, such as 10 for D10."""
     counts = Counter((model["planted"], model["found"][0][0] if model["found"] else None) for model in models)
     number = {name: key for key, name, *_ in _faults()}
     columns = sorted({found for _, found in counts if found}, key=lambda name: number[name])
-    rows = [
-        f"| planted | models | {' | '.join(number[c] for c in columns)} | none |",
-        "|---" * (len(columns) + 3) + "|",
-    ]
+    head = ["planted", "models", *(number[column].removeprefix("D") for column in columns), "none"]
+    rows = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     planted = sorted({p for p, _ in counts if p}, key=lambda name: number[name])
     for p in [*planted, None]:
         cells = [f"**{n}**" if c == p else str(n or "") for c in [*columns, None] for n in [counts[p, c]]]

@@ -103,6 +103,7 @@ def test_the_matrix_counts_every_model_once_and_a_fault_on_its_diagonal() -> Non
     ]
     said = "\n".join(hooks()._half("chosen on", models))
     assert "it is the first finding in 1 (50.0%), and among the first three in 2 (100.0%)" in said
+    assert "| planted | models | 10 | 11 | none |" in said
     assert "| D10 [dead](dead.md) | 2 | **1** | 1 |  |" in said
     assert "| healthy | 1 |  |  | **1** |" in said
     assert "- 2, a: planted was `dead`, found `dense`, `dead`" in said
