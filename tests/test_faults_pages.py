@@ -11,6 +11,9 @@ import pytest
 from PIL import Image
 
 import sparsight.objectives
+from sparsight import recipes, spec
+from sparsight.errors import SparsightError
+from sparsight.job import Recipe, all_terms
 from sparsight.spec import names
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -70,6 +73,26 @@ def test_a_page_says_why_how_to_mend_it_and_how_it_is_recognised(page: Path) -> 
     assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Why", "Mend it", "How it is recognised"]
     printed = re.findall(hooks().FOUND, text)
     assert [name for *_, name in printed] == ([] if page.stem in names("rule") else [page.stem])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_change_on_a_page_is_one_that_some_recipe_takes(page: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for change in re.findall(r"`([a-z_]+(?:\.\w+)*=[^`]+)`", text):
+        if change.partition("=")[0] not in ("x", "axis"):
+            assert any(taken(change, name) for name in recipes.names()), change
+
+
+def taken(change: str, name: str) -> bool:
+    try:
+        recipe = Recipe.parse(spec.override(recipes.read(name), [change]))
+        all_terms(spec.build("architecture", recipe.architecture), recipe)
+        for kind, parts in (("preprocess", recipe.preprocess), ("augmentation", recipe.augmentations)):
+            for part in parts:
+                spec.build(kind, part)
+    except SparsightError:
+        return False
+    return True
 
 
 def test_the_table_of_faults_has_a_row_for_each_with_its_severity() -> None:
