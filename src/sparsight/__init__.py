@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sparsight.sources.planted import plant
     from sparsight.stacks import stack
     from sparsight.sweeps import Sweep, sweep
+    from sparsight.verification import verify
 
 __version__ = "0.1.0"
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "survey",
     "sweep",
     "train",
+    "verify",
 ]
 
 # looked up when asked for (PEP 562), so that `import sparsight` imports no torch
@@ -55,6 +57,7 @@ _HOMES = {
     "survey": "atlas",
     "sweep": "sweeps",
     "train": "job",
+    "verify": "verification",
 }
 
 

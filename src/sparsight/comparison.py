@@ -195,16 +195,16 @@ class _Bench:
 
     def __init__(self, training: Source, measured: Source, n_latents: int) -> None:
         self.training = training
-        self.test = _some(measured, MEASURED)
+        self.test = some(measured, MEASURED)
         self.measured_on = f"{len(self.test):,} {'training' if measured is training else 'held-out'} samples"
         self.schema: Schema = training.schema
         self.truth = training.truth()
         self.notes: list[str] = []
-        known = _labelled(training)
-        self.judged = _labelled(self.test)
+        known = labelled(training)
+        self.judged = labelled(self.test)
         self.labelled = None
         if known is not None and self.judged is not None:
-            self.labelled = _some(known, min(MEASURED, max(1, PROBED // n_latents)))
+            self.labelled = some(known, min(MEASURED, max(1, PROBED // n_latents)))
         self.n_labels = 0 if self.labelled is None else len(self.labelled)
 
     @torch.no_grad()
@@ -222,7 +222,7 @@ class _Bench:
         from sklearn.exceptions import ConvergenceWarning
 
         baseline: Baseline = build("baseline", name)
-        part = _some(self.training, baseline.samples)
+        part = some(self.training, baseline.samples)
         x = part.gather(torch.arange(len(part))).double()
         refused = baseline.refuses(x)
         if refused is not None:
@@ -285,14 +285,14 @@ class _Bench:
         }
 
 
-def _some(source: Source, n: int) -> Source:
+def some(source: Source, n: int) -> Source:
     """Up to n samples of a source, always the same, in its order."""
     if len(source) <= n:
         return source
     return source.take(torch.from_numpy(np.sort(np.random.default_rng(0).permutation(len(source))[:n])))
 
 
-def _labelled(source: Source) -> Source | None:
+def labelled(source: Source) -> Source | None:
     """The samples that have a label; None: there are none."""
     labels = source.labels()
     if labels is None or (labels < 0).all():

@@ -6,6 +6,9 @@
     checkpoints/     step-N/{tensors.safetensors, state.json}: the last one
     model.safetensors, summary.json    written at the end
     atlas/           atlas.json, and a .npy file for every column of facts about features
+    findings.json    what is wrong with it
+    evidence.json    what was claimed of it, and which features are real
+    verify/          the trainings and results that the evidence rests on
     pictures/        what the faces add
 
 Everything is written beside its place and moved there, so a process killed at any moment leaves a folder that opens.
@@ -27,7 +30,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from sparsight.core import SAE, Atlas, Finding, Logged, Source
+from sparsight.core import SAE, Atlas, Evidence, Finding, Logged, Source
 from sparsight.errors import SparsightError
 from sparsight.spec import build
 
@@ -161,8 +164,34 @@ class Run:
 
     def put_findings(self, findings: Sequence[Finding]) -> None:
         """Write what is wrong with it, in place of what was known before."""
-        records = [_finite(finding.record()) for finding in findings]
+        records = [finite(finding.record()) for finding in findings]
         write(self.path / "findings.json", (json.dumps(records, indent=1) + "\n").encode())
+
+    def evidence(self) -> Evidence:
+        """What was claimed of it, beside nulls, and which features are real.
+
+        Raises:
+            SparsightError: nobody has verified it yet, or the file is damaged.
+        """
+        path = self.path / "evidence.json"
+        if not path.is_file():
+            raise SparsightError(f"nobody has verified {self.path}: `sparsight verify {self.path}` does")
+        try:
+            return Evidence.from_record(read_json(path))
+        except (KeyError, TypeError, AttributeError):
+            raise SparsightError(f"{str(path)!r} is damaged: `sparsight verify {self.path}` makes it anew") from None
+
+    @property
+    def verified(self) -> Evidence | None:
+        """What was claimed of the weights that it has now; None: nothing."""
+        if self.summary is None or not (self.path / "evidence.json").is_file():
+            return None
+        found = self.evidence()
+        return found if found.rests_on.get("weights") == self.summary["weights"] else None
+
+    def put_evidence(self, evidence: Evidence) -> None:
+        """Write what was claimed of it, in place of what was known before."""
+        write(self.path / "evidence.json", (json.dumps(finite(evidence.record()), indent=1) + "\n").encode())
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the figures, and the picture of its features where a face has made one."""
@@ -183,7 +212,7 @@ class Run:
     def append(self, line: Logged) -> None:
         """Add a line to the log."""
         with _writing(self.path), (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(_finite(asdict(line))) + "\n")
+            file.write(json.dumps(finite(asdict(line))) + "\n")
 
     def checkpoint(self, step: int, state: Mapping[str, Any]) -> None:
         """Write the state of training, and drop the state before."""
@@ -219,7 +248,7 @@ class Run:
 
     def rewind(self, step: int) -> None:
         """Cut the log back to a step."""
-        lines = [json.dumps(_finite(asdict(line))) for line in self.log() if line.step <= step]
+        lines = [json.dumps(finite(asdict(line))) for line in self.log() if line.step <= step]
         with _writing(self.path), _beside(self.path / "log.jsonl") as new:
             new.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
 
@@ -287,7 +316,7 @@ def _sync(path: Path) -> None:
 
 
 def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(_finite(value), indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(finite(value), indent=1) + "\n", encoding="utf-8")
     _sync(path)
 
 
@@ -303,12 +332,12 @@ def read_json(path: Path) -> Any:
         raise SparsightError(f"{str(path)!r} is damaged: it is no JSON") from None
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """NaN and infinity are not in JSON; null stands for them in what people read."""
     if isinstance(value, Mapping):
-        return {k: _finite(v) for k, v in value.items()}
+        return {k: finite(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
+        return [finite(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -8,6 +8,7 @@ import sparsight
 from sparsight.core import Source
 from sparsight.errors import SparsightError
 from sparsight.job import Recipe, prepare
+from sparsight.meters.shape import moran, participation_ratio
 from sparsight.sources.planted import Planted
 from sparsight.spec import build
 
@@ -64,3 +65,20 @@ def test_a_trained_model_finds_what_was_planted() -> None:
     rows = sparsight.recovery(job.sae, job.held_out)
     assert min(row["cosine"] for row in rows) > 0.8 > 0.2 > max(row["null.cosine"] for row in rows)
     assert min(row["auc"] for row in rows) > 0.99
+
+
+def test_what_is_planted_under_a_window_is_local_and_smooth_and_lies_where_samples_differ() -> None:
+    source = digits()
+    wide, local = sparsight.plant(source, n=30), sparsight.plant(source, n=30, window=3.0)
+    assert local.fingerprint() != wide.fingerprint()
+    torch.testing.assert_close(local.truth().norm(dim=1), torch.ones(30))
+    assert float(moran(local.truth(), (28, 28)).median()) > 0.6 > 0.2 > float(moran(wide.truth(), (28, 28)).median())
+    assert float(participation_ratio(local.truth()).median()) < 0.08
+    varies = source.gather(torch.arange(len(source))).std(0) > 0.02
+    assert float(local.truth()[:, varies].square().sum(1).median()) > 0.9
+
+
+def test_a_window_needs_pictures() -> None:
+    table = build("source", "arrays", data=torch.randn(50, 8))
+    with pytest.raises(SparsightError, match="are no pictures"):
+        sparsight.plant(table, window=2.0)

@@ -333,3 +333,36 @@ def compare(
         as_json=as_json,
         console=Console(stderr=as_json, highlight=False),
     )
+
+
+@app.command()
+def verify(
+    run: Annotated[Path, typer.Argument(help="The run's folder.")],
+    claims: Annotated[
+        str | None, typer.Option(help="Test these alone, such as use,causality; by default, all.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="The data, if they were given in memory.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with code 1 where a claim does not hold.")] = False,
+    plugin: Plugins = None,
+    as_json: AsJson = False,
+) -> None:
+    """Test whether what a run found is real.
+
+    Retrained from other starts and on data that hold nothing, beside baselines,
+    with known features planted in its data. Each claim is one sentence with its
+    interval and its null. What was done is kept in the run's folder: Ctrl-C
+    stops, and the same command goes on.
+    """
+    from sparsight.cli import verifying
+
+    holds = verifying.verify(
+        run,
+        claims=claims,
+        data=data,
+        strict=strict,
+        plugins=plugin or [],
+        as_json=as_json,
+        console=Console(stderr=as_json, highlight=False),
+    )
+    if not holds:
+        raise typer.Exit(1)

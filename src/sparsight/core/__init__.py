@@ -3,6 +3,7 @@
 from sparsight.core.atlas import Atlas, Column, Cost
 from sparsight.core.chain import Chain
 from sparsight.core.codes import Codes
+from sparsight.core.evidence import Claim, Evidence, Watcher
 from sparsight.core.findings import Finding, Number, Severity
 from sparsight.core.model import Model
 from sparsight.core.parts import (
@@ -31,8 +32,8 @@ from sparsight.core.records import Batch, Example, Facts, Logged, Schema, Step, 
 from sparsight.core.sae import SAE
 
 __all__ = [
-    "SAE", "Activation", "Architecture", "Atlas", "Augmentation", "Batch", "Chain", "Codes", "Column", "Constraint",
-    "Corruption", "Cost", "Decoder", "Encoder", "Example", "Facts", "Finding", "Gradients", "Initialisation", "Knob",
-    "Logged", "Model", "Number", "Observer", "Output", "Part", "Preprocess", "SampleTerm", "Sampler", "Schema",
-    "Severity", "Sizes", "Source", "StatisticTerm", "Step", "Term", "generator",
+    "SAE", "Activation", "Architecture", "Atlas", "Augmentation", "Batch", "Chain", "Claim", "Codes", "Column",
+    "Constraint", "Corruption", "Cost", "Decoder", "Encoder", "Evidence", "Example", "Facts", "Finding", "Gradients",
+    "Initialisation", "Knob", "Logged", "Model", "Number", "Observer", "Output", "Part", "Preprocess", "SampleTerm",
+    "Sampler", "Schema", "Severity", "Sizes", "Source", "StatisticTerm", "Step", "Term", "Watcher", "generator",
 ]  # fmt: skip

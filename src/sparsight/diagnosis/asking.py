@@ -149,6 +149,7 @@ def case_of_run(run: Run, source: Source | None = None, again: Any = None) -> Ca
         recipe=recipe,
         log=log,
         dead=run.summary["dead"],
+        stability=_stability(run),
         **{**told, "noise": _raw(told["noise"], sae)},
     )
 
@@ -173,6 +174,13 @@ def _raw(noise: float | None, sae: SAE) -> float | None:
         return None
     unit = sae.preprocess.rows_in_raw_units(torch.ones(1, sae.n_inputs))
     return noise * float(unit.square().mean().sqrt())
+
+
+def _stability(run: Run) -> float | None:
+    """The mean cosine of features to their matches in other trainings, where `verify` has trained them."""
+    known = run.verified
+    column = None if known is None else known.columns.get("stability")
+    return None if column is None or not np.isfinite(column).any() else float(np.nanmean(column))
 
 
 def look_at(looked: Model, source: Source) -> Look:

@@ -37,6 +37,17 @@ def probe_error(
     Raises:
         SparsightError: codes and labels do not belong together, or codes are not finite.
     """
+    return float(probe_misses(train_codes, train_labels, test_codes, test_labels, c=c).mean())
+
+
+def probe_misses(
+    train_codes: Tensor, train_labels: Tensor, test_codes: Tensor, test_labels: Tensor, *, c: float | None = None
+) -> np.ndarray:
+    """Which test samples that regression gets wrong, [m], bool: `probe_error` is their share, with the same arguments.
+
+    Raises:
+        SparsightError: as `probe_error`.
+    """
     x, y, x_test, y_test = _both(train_codes, train_labels, test_codes, test_labels)
     if c is not None and not c > 0:
         raise SparsightError(f"c is {c}: the inverse strength of a regularisation is above 0")
@@ -44,7 +55,7 @@ def probe_error(
     centre = x.mean(0)
     scale = float(np.sqrt(np.square(x - centre).mean())) or 1.0
     x, x_test = (x - centre) / scale, (x_test - centre) / scale
-    return _error(x, y, x_test, y_test, _choose(x, y) if c is None else c)
+    return _misses(_fit(x, y, _choose(x, y) if c is None else c), x_test, y_test, y)
 
 
 def sparse_probe_error(
@@ -117,12 +128,8 @@ def _choose(x: np.ndarray, y: np.ndarray) -> float:
     errors = []
     for c in GRID:
         start = _fit(x[kept], y[kept], c, start)
-        errors.append(_wrong(start, x[back], y[back], y[kept]))
+        errors.append(_misses(start, x[back], y[back], y[kept]).mean())
     return GRID[int(np.argmin(errors))]
-
-
-def _error(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, y_test: np.ndarray, c: float) -> float:
-    return _wrong(_fit(x, y, c), x_test, y_test, y)
 
 
 def _fit(x: np.ndarray, y: np.ndarray, c: float, start: Any = None, *, balanced: bool = False) -> Any:
@@ -148,6 +155,5 @@ def _fit(x: np.ndarray, y: np.ndarray, c: float, start: Any = None, *, balanced:
         return model.fit(x, y)
 
 
-def _wrong(model: Any, x: np.ndarray, y: np.ndarray, seen: np.ndarray) -> float:
-    guesses = seen[0] if model is None else model.predict(x)
-    return float(np.mean(guesses != y))
+def _misses(model: Any, x: np.ndarray, y: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    return (seen[0] if model is None else model.predict(x)) != y

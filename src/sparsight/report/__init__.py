@@ -13,7 +13,7 @@ import sparsight
 from sparsight import atlas as surveying
 from sparsight.core import SAE, Atlas, Source
 from sparsight.core.sampling import spread
-from sparsight.report import findings
+from sparsight.report import evidence, findings
 from sparsight.run import Run
 from sparsight.views import charts, exports, features, samples
 
@@ -195,6 +195,10 @@ def _sections(
     said = "" if samples.umap() else "By UMAP where it is installed: pip install 'sparsight[umap]'."
     yield section("Codes in two dimensions", said, f'<div class="wide">{wide}</div>')
     yield section("Beside its nulls", _said(compared), _rows(compared))
+    verified = run.verified
+    if verified is not None:
+        said = "Each claim with its interval and what its null gives; ● holds. See what `real` means in the docs."
+        yield section("What is real", said, evidence.inner(verified, sae) + _charts(drawn["evidence"]))
     yield _table()
     records = {"recipe": run.recipe, "manifest": run.manifest, "summary": run.summary}
     yield section("Recipe and manifest", "", "".join(folded(name, record) for name, record in records.items()))

@@ -18,7 +18,7 @@ from sparsight.meters.moments import Moments
 from sparsight.sources._hashing import hashed, uniform
 from sparsight.spec import build, register
 
-_DIRECTIONS, _FIRES, _SIZES = range(21, 24)
+_DIRECTIONS, _FIRES, _SIZES, _PLACES = range(21, 25)
 
 
 @register("source", "planted")
@@ -35,6 +35,9 @@ class Planted(Source):
         n: how many directions.
         share: of the samples that have each.
         size: the power of one where it is, over that of the data.
+        window: where samples are pictures, the radius in pixels, one standard deviation, of what is planted: smooth
+            noise under a Gaussian window, at a random place, the likelier the more samples differ there. None: each
+            direction is independent normal numbers, which no recipe finds that asks for smooth or local features.
         seed: of the directions and of where they are.
     """
 
@@ -45,20 +48,24 @@ class Planted(Source):
         n: Annotated[int, Field(ge=1)] = 8,
         share: Annotated[float, Field(gt=0, lt=1)] = 0.02,
         size: Annotated[float, Field(gt=0)] = 0.25,
+        window: Annotated[float, Field(gt=0)] | None = None,
         seed: Annotated[int, Field(ge=0)] = 0,
     ) -> None:
         self.source: Source = source if isinstance(source, Source) else build("source", source)
         self.schema = self.source.schema
         self.share, self.seed = share, seed
         self._described = {"n": n, "share": share, "size": size, "seed": seed}
-        random = torch.randn(n, self.schema.n_inputs, generator=generator(seed, _DIRECTIONS))
-        self.directions = functional.normalize(random, dim=1)
         moments = Moments(self.schema.n_inputs)
         for batch in self.source.chunks():
             moments.update(batch.inputs, weight=batch.weight)
         power = float(moments.variance.sum())
         if not power:
             raise SparsightError("all samples are equal: there is no power that what is planted could be a share of")
+        random = torch.randn(n, self.schema.n_inputs, generator=generator(seed, _DIRECTIONS))
+        if window is not None:
+            self._described["window"] = window
+            random = _local(random, self.schema.shape, moments.variance, window, seed)
+        self.directions = functional.normalize(random, dim=1)
         self.middle = math.sqrt(size * power / (13 / 12))  # E m² = 13/12 for m uniform on [½, 1½]
         self._numbers = torch.arange(len(self.source))
 
@@ -105,10 +112,34 @@ class Planted(Source):
         return hasher.hexdigest()
 
 
-def plant(source: Source, *, n: int = 8, share: float = 0.02, size: float = 0.25, seed: int = 0) -> Planted:
+def plant(
+    source: Source,
+    *,
+    n: int = 8,
+    share: float = 0.02,
+    size: float = 0.25,
+    window: float | None = None,
+    seed: int = 0,
+) -> Planted:
     """Known features in the samples of a source; see `Planted`.
 
     Raises:
-        SparsightError: all samples are equal.
+        SparsightError: all samples are equal, or a window is asked for where they are no pictures.
     """
-    return Planted(source=source, n=n, share=share, size=size, seed=seed)
+    return Planted(source=source, n=n, share=share, size=size, window=window, seed=seed)
+
+
+def _local(random: Tensor, shape: tuple[int, ...] | None, variance: Tensor, window: float, seed: int) -> Tensor:
+    """Noise, smoothed by a pixel, under a Gaussian window around a pixel that is drawn by its variance, [n, D]."""
+    if shape is None:
+        raise SparsightError("these samples are no pictures, and have no window: leave it out")
+    pictures = random.unflatten(1, (*shape[:2], -1))  # [n, H, W, C]
+    rows, columns = (torch.arange(size, dtype=torch.float32) for size in shape[:2])
+    across, down = torch.fft.fftfreq(shape[1]), torch.fft.fftfreq(shape[0])
+    blur = torch.exp(-2 * math.pi**2 * (down[:, None] ** 2 + across**2))
+    smooth = torch.fft.ifft2(torch.fft.fft2(pictures, dim=(1, 2)) * blur[:, :, None], dim=(1, 2)).real
+    per_pixel = variance.view(*shape[:2], -1).sum(2).flatten()
+    centre = torch.multinomial(per_pixel, len(random), True, generator=generator(seed, _PLACES))
+    y, x = (place[:, None, None] for place in (centre // shape[1], centre % shape[1]))
+    far = (rows[:, None] - y) ** 2 + (columns - x) ** 2
+    return (smooth * torch.exp(-far / (2 * window**2))[..., None]).flatten(1)

@@ -14,7 +14,7 @@ from PIL import Image, ImageFont
 
 from sparsight.core import Atlas, Source
 from sparsight.run import Run
-from sparsight.views import features, pictures, samples
+from sparsight.views import evidence, features, pictures, samples
 
 ZOOM = 2
 """Pixels of a chart's PNG per unit of its SVG."""
@@ -51,6 +51,9 @@ def every(
         for n, at in enumerate(chosen[: samples.BUILT].tolist(), 1):
             made[f"build-up-{n}"] = samples.build_up(sae, measured, at, samples.PARTS)["picture"]
         found |= {f"{name}.png": pictures.png(picture) for name, picture in made.items() if picture is not None}
+    verified = run.verified
+    real = None if verified is None else evidence.picture(verified, sae)
+    found |= {} if real is None else {"real-features.png": pictures.png(real)}
     found |= {f"{Path(name).stem}.svg": wrapped(content) for name, content in found.items()}
     charts = {slug(title): chart for titled in drawn.values() for title, chart in titled.items()}
     found |= {f"{name}.svg": chart.encode() for name, chart in charts.items()}

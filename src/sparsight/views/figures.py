@@ -6,16 +6,18 @@ import numpy as np
 
 from sparsight.core import SAE, Atlas, Source
 from sparsight.run import Run
-from sparsight.views import charts, samples
+from sparsight.views import charts, evidence, samples
 
 
 def every(run: Run, atlas: Atlas, measured: Source) -> dict[str, dict[str, str]]:
-    """All charts, title by title, under what they are of: `training`, `population`, `gabors`, `codes`."""
+    """All charts, title by title, under what they are of: `training`, `population`, `gabors`, `codes`, `evidence`."""
+    verified = run.verified
     return {
         "training": training(run),
         "population": population(run, atlas),
         "gabors": gabors(atlas),
         "codes": codes(run.sae(), measured),
+        "evidence": {} if verified is None else evidence.figures(verified),
     }
 
 
