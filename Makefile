@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all lint bench docs figures clean
+.PHONY: demo test test-all lint bench docs figures confusion clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -39,6 +39,10 @@ docs: .venv/installed
 
 figures: .venv/installed
 	$(BIN)/python -m tools.make_figures
+	PYTHONPATH=tests $(BIN)/python -m tools.make_faults
+
+confusion: .venv/installed
+	PYTHONPATH=tests $(BIN)/python -m tools.make_faults --confusion
 
 clean:
 	rm -rf .venv .venv-bench site dist runs

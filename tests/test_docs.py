@@ -17,6 +17,7 @@ from toys import samples, toy_job
 from sparsight import recipes, spec
 from sparsight.cli.app import app
 from sparsight.core import SAE, SampleTerm
+from sparsight.diagnosis import diagnose
 from sparsight.job import Recipe, all_terms, digest
 from sparsight.meters.quality import evaluate
 from sparsight.sources import open_source
@@ -207,6 +208,15 @@ def test_the_example_source_is_found_by_its_suffix(examples: dict[str, str], tmp
     asked = open_source(str(path))
     assert asked == {"name": examples["source"], "path": str(path)}
     assert spec.build("source", asked).gather(torch.tensor([1])).tolist() == [[4, 5, 6]]
+
+
+def test_the_example_rule_finds_a_loud_feature_and_leaves_others_alone(examples: dict[str, str]) -> None:
+    x, W = samples(), torch.eye(16)
+    loud = torch.cat([10 * W[:1], W[1:]])
+    for filters, rules in ((loud, [examples["rule"]]), (W, [])):
+        found = diagnose({"W": filters, "W_dec": W}, x, activation="relu", output="identity", rules=[examples["rule"]])
+        assert [each.rule for each in found] == rules
+        assert [each.features for each in found] == [(0,)] * len(rules)
 
 
 def test_the_example_preprocessing_is_undone_by_its_inverse(examples: dict[str, str]) -> None:

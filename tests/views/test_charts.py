@@ -76,7 +76,8 @@ def test_a_gabor_of_the_highest_frequency_lies_on_the_outer_ring_and_one_that_wa
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [(0.0, "0"), (0.25, "0.25"), (1e-5, "1e-5"), (250_000.0, "2e5"), (28.0, "28")]
+    ("value", "said"),
+    [(0.0, "0"), (0.25, "0.25"), (1e-5, "1e-5"), (250_000.0, "2e5"), (10_000.0, "10000"), (28.0, "28")],
 )
 def test_numbers_on_axes_are_short(value: float, said: str) -> None:
     assert charts.short(value) == said

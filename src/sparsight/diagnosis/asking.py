@@ -52,7 +52,8 @@ def diagnose(
         target: the mean activity that a divergence was to hold features at.
         batch_size: of the training.
         noise: the deviation of the noise on the inputs.
-        activation, output: of arrays; by default what fits the data best.
+        activation: of arrays; by default what fits the data best.
+        output: likewise.
         rules: their names; None: all.
 
     Raises:
