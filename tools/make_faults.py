@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--confusion", action="store_true", help="run the bench in place of drawing")
     asked = parser.parse_args()
     if asked.confusion:
-        halves = {"chosen on": confused(bench.calibration()), "tested on": confused(bench.test())}
+        halves = {"chosen on": confused(bench.calibration()), "tested on": confused(bench.unseen())}
         CONFUSION.write_text(_rows(halves), encoding="utf-8")
         return
     for rule in asked.rules or PICTURES:

@@ -244,6 +244,7 @@ def diagnose(
     fix: Annotated[bool, typer.Option("--fix", help="Write the mended recipe into the run's folder.")] = False,
     train: Annotated[bool, typer.Option("--train", help="With --fix: train it, and show before and after.")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The mended run's folder.")] = None,
+    plugin: Plugins = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 where anything is found.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -256,10 +257,13 @@ def diagnose(
     Causes are named before their effects, red before amber. Each finding has
     its numbers, where it begins, what chance gives, and what to change.
     """
+    from sparsight import spec
     from sparsight.cli import diagnosing, objecting
     from sparsight.errors import SparsightError
 
     screen = Console(stderr=as_json, highlight=False)
+    for each in plugin or []:
+        spec.load_plugin(each)
     if (model is None) == (objective is None):
         raise SparsightError("give either a model, such as runs/strokes, or --objective file.py:function")
     if objective is not None:
