@@ -75,15 +75,22 @@ def _tell(record: Mapping[str, Any], console: Console) -> None:
             shapes.add_row(measure.replace("_", " "), *(figure(row.get(of)) for of in ("encoder", "decoder", "noise")))
         console.print()
         console.print(shapes)
-    for finding in record["findings"]:
-        colour = COLOURS[finding["severity"]]
-        console.print(
-            Text.assemble((f"{finding['severity']:<8} ", colour), f"{finding['id']} {finding['said']}"), soft_wrap=True
-        )
-    if record["findings"]:
-        say(f"         causes and fixes: sparsight diagnose {record['run']}")
+    _found(record, console)
     if record["report"] is not None:
         say(f"\nlook at {record['report']}")
+
+
+def _found(record: Mapping[str, Any], console: Console) -> None:
+    """What is wrong, in a line each."""
+    if record["findings"] is None:
+        return
+    console.print()
+    for finding in record["findings"]:
+        light = Text(f"{finding['severity']:<8} ", COLOURS[finding["severity"]])
+        console.print(light + Text(f"{finding['id']} {finding['said']}"), soft_wrap=True)
+    said = f"causes and fixes: sparsight diagnose {record['run']}" if record["findings"] else "no rule found anything"
+    light = Text(" " * 9 if record["findings"] else "green    ", COLOURS["green"])
+    console.print(light + Text(said), soft_wrap=True)
 
 
 def _recovered(known: Mapping[str, float]) -> str:

@@ -24,14 +24,14 @@ def described(run: Run) -> dict[str, Any]:
       always answers with the mean of the samples.
     - `recovery`: as `meters.recovery.recovered` has it, {} where nobody knows what the samples are made of.
     - `aim`: where the aim settled, with a sentence, `said`; None: there is none, or it has not ended.
-    - `findings`: what is wrong, causes first; empty also where nobody has looked.
+    - `findings`: what is wrong, causes first; None: nobody has looked.
     - `pictures`: paths. `report`: the path of the page about it; None: there is none yet.
 
     Raises:
         SparsightError: a file of the run is damaged.
     """
     recipe, manifest, summary, log = run.recipe, run.manifest, run.summary, run.log()
-    ended, findings = summary or {}, run.findings() if run.judged else []
+    ended, findings = summary or {}, run.findings() if run.judged else None
     return {
         "run": str(run.path),
         "ended": ended.get("ended"),
@@ -57,7 +57,7 @@ def described(run: Run) -> dict[str, Any]:
         "shapes": ended.get("shapes", {}),
         "aim": ended.get("aim"),
         "weights": ended.get("weights"),
-        "findings": [finding.record() for finding in findings],
+        "findings": None if findings is None else [finding.record() for finding in findings],
         "report": str(run.path / "report.html") if (run.path / "report.html").is_file() else None,
         "pictures": sorted(str(path) for path in (run.path / "pictures").glob("*.png")),
     }
