@@ -197,7 +197,7 @@ def _sections(
     yield section("Beside its nulls", _said(compared), _rows(compared))
     verified = run.verified
     if verified is not None:
-        said = "Each claim with its interval and what its null gives; ● holds. See what `real` means in the docs."
+        said = "Each claim with its interval and what its null gives; ● holds. The docs say what real means."
         yield section("What is real", said, evidence.inner(verified, sae) + _charts(drawn["evidence"]))
     yield _table()
     records = {"recipe": run.recipe, "manifest": run.manifest, "summary": run.summary}

@@ -11,6 +11,11 @@ from sparsight.errors import SparsightError
 from sparsight.meters.moments import precise
 
 CHUNK = 1024
+"""Samples that go through the model at once, at most,"""
+CODES = 2**25
+"""and so many codes."""
+FEW = 16
+"""Samples that are encoded twice."""
 EDGE = 0.0025
 """h (1 − h) of a sigmoid below which hardly any gradient passes: |pre| > 6."""
 COMPARED = 2048
@@ -39,15 +44,13 @@ class Look:
         self.n = len(x)
         self.low, self.high = float("inf"), float("-inf")
         self.l0 = self.population = self.edge = 0.0
-        first, recons = self._encode(x[:CHUNK]), []
+        first, recons = self._encode(x[:FEW]), []
         self.n_latents = first.n_latents
+        self.unlike = self._unlike(first, self._encode(x[:FEW]))
         self.fired = torch.zeros(self.n_latents, dtype=torch.float64)
         self.total, self.squares = torch.zeros_like(self.fired), torch.zeros_like(self.fired)
-        self.unlike = 0.0
-        for rows in x.split(CHUNK):
+        for rows in x.split(max(FEW, min(CHUNK, CODES // self.n_latents))):
             codes = self._encode(rows)
-            if rows.data_ptr() == x.data_ptr():
-                self.unlike = self._unlike(first, codes)
             self._count(codes)
             if model.decode is not None:
                 recons.append(self._decode(codes, rows))

@@ -16,11 +16,12 @@ class Dead(Rule):
 
     Where it was trained here, those count that were idle when it ended. Elsewhere features that are silent in few
     samples may only be rare. Of those, f₁² / 2 (f₂ + 1) are expected, with f₁ and f₂ features that fired once and twice
-    (Chao 1984), and are left out.
+    (Chao 1984), and are left out. Where a feature has had the chance of few firings, n · L0 / F, nothing is said.
 
     Args:
         amber: the share of all features.
         red: likewise.
+        chances: firings that a feature must have had the chance of.
     """
 
     id, stage = "D10", 4
@@ -28,8 +29,8 @@ class Dead(Rule):
     cause = "A feature that no sample chooses has no gradient: a bad start, too high a learning rate, no revival."
     fix = "Start the encoder as the decoder transposed, lower the learning rate, and revive by AuxK or a nudge."
 
-    def __init__(self, *, amber: float = 0.1, red: float = 0.3) -> None:
-        self.amber, self.red = amber, red
+    def __init__(self, *, amber: float = 0.1, red: float = 0.3, chances: float = 5.0) -> None:
+        self.amber, self.red, self.chances = amber, red, chances
 
     def __call__(self, case: Case) -> Finding | None:
         look = case.look
@@ -39,6 +40,8 @@ class Dead(Rule):
         count = max(0, int(idle.sum()) - round(rare))
         if case.dead is not None and not look.dense:
             count = case.dead
+        elif look.n * look.l0 / look.n_latents < self.chances and look.l0:
+            return None
         share = count / look.n_latents
         if share < self.amber:
             return None
