@@ -25,7 +25,7 @@ from sparsight.core import (
     Step,
     Term,
 )
-from sparsight.core.parts import Part
+from sparsight.core.term import Part
 from sparsight.errors import SparsightError
 from sparsight.initialisations.layerwise import Layerwise
 from sparsight.layers.linear import LinearDecoder, LinearEncoder

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from torch import Tensor, nn
 
-from sparsight.core.parts import Preprocess
+from sparsight.core.preparation import Preprocess
 from sparsight.core.records import Schema
 
 

@@ -12,7 +12,7 @@ from sparsight.core.codes import Codes
 from sparsight.errors import SparsightError
 
 if TYPE_CHECKING:
-    from sparsight.core.parts import Source
+    from sparsight.core.source import Source
 
 T = TypeVar("T")
 

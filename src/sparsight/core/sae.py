@@ -11,10 +11,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from sparsight.core.architecture import Architecture, Output
 from sparsight.core.chain import Chain
 from sparsight.core.codes import Codes
-from sparsight.core.parts import Architecture, Gradients, Output, Part, Preprocess, Sizes
+from sparsight.core.network import Gradients, Sizes
+from sparsight.core.preparation import Preprocess
 from sparsight.core.records import Schema, Step
+from sparsight.core.term import Part
 from sparsight.errors import SparsightError
 from sparsight.spec import build, describe
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from sparsight.core import SAE, Facts, StatisticTerm, Step
-from sparsight.core.parts import Part
+from sparsight.core.term import Part
 from sparsight.errors import SparsightError
 from sparsight.spec import register
 

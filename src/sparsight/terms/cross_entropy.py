@@ -4,7 +4,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sparsight.core import SAE, Facts, SampleTerm, Step
-from sparsight.core.parts import Part
+from sparsight.core.term import Part
 from sparsight.errors import SparsightError
 from sparsight.spec import register
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from sparsight.core import SAE, StatisticTerm, Step
-from sparsight.core.parts import Part
+from sparsight.core.term import Part
 from sparsight.spec import register
 
 TINY = 1e-30

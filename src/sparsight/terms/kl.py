@@ -6,7 +6,7 @@ from pydantic import Field
 from torch import Tensor
 
 from sparsight.core import SAE, Facts, SampleTerm, StatisticTerm, Step
-from sparsight.core.parts import Part
+from sparsight.core.term import Part
 from sparsight.errors import SparsightError
 from sparsight.spec import register
 

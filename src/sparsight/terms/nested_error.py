@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from sparsight.core import SAE, Codes, Facts, SampleTerm, Step
-from sparsight.core.parts import Part
+from sparsight.core.term import Part
 from sparsight.errors import SparsightError
 from sparsight.kernels import sparse
 from sparsight.spec import register

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from sparsight.core import SAE, Facts, SampleTerm, StatisticTerm, Step
-from sparsight.core.parts import Part
+from sparsight.core.term import Part
 from sparsight.errors import SparsightError
 from sparsight.spec import register
 

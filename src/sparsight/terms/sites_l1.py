@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from sparsight.core import SAE, SampleTerm, Step
-from sparsight.core.parts import Part
+from sparsight.core.term import Part
 from sparsight.spec import register
 
 

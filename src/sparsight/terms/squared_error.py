@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from sparsight.core import SAE, Facts, Gradients, SampleTerm, Step
-from sparsight.core.parts import Part
+from sparsight.core.term import Part
 from sparsight.spec import register
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from sparsight.core import SAE, StatisticTerm
-from sparsight.core.parts import Part
+from sparsight.core.term import Part
 from sparsight.spec import register
 
 Of = Literal["encoder", "decoder", "both"]
