@@ -4,6 +4,7 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from sparsight.core import Codes, Model, Schema
 from sparsight.core.sampling import spread
@@ -20,6 +21,8 @@ EDGE = 0.0025
 """h (1 − h) of a sigmoid below which hardly any gradient passes: |pre| > 6."""
 COMPARED = 2048
 """Filters that are measured, at most, evenly spread over the features that fire."""
+BASIS = 2000
+"""Rows whose principal directions are found."""
 CONSTANT = 0.02
 """An input is constant where its deviation is below this share of the largest."""
 
@@ -181,3 +184,20 @@ class Look:
         if self.schema.shape is None:
             return {}
         return {of: w for of, w in self.filters.items() if w.shape[1] == self.schema.n_inputs}
+
+
+def principal(x: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """The n first principal directions of rows without their mean, [n, D], and their shares of the variance, [n].
+
+    They are those of up to 2,000 rows, evenly spread, and found on the smaller side: no matrix is larger than that.
+    """
+    rows = x[spread(len(x), BASIS)]
+    rows = rows - rows.mean(0)
+    power = float(rows.square().sum()) or 1.0
+    if len(rows) < rows.shape[1]:
+        values, left = torch.linalg.eigh(rows @ rows.T)
+        vectors = functional.normalize(left[:, -n:].T @ rows, dim=1)
+    else:
+        values, right = torch.linalg.eigh(rows.T @ rows)
+        vectors = right[:, -n:].T
+    return vectors.flip(0), values[-n:].flip(0) / power

@@ -4,6 +4,7 @@ import torch
 
 from sparsight.core import Finding, Number
 from sparsight.meters.moments import precise
+from sparsight.rules._look import principal
 from sparsight.rules._rule import Case, Rule
 from sparsight.spec import register
 
@@ -41,7 +42,8 @@ class Order(Rule):
             return None
         x = precise(look.x) - precise(look.x).mean(0)
         between, chance = _between(x), _between(x[torch.randperm(len(x), generator=torch.Generator().manual_seed(0))])
-        left = x - _projected(x, min(COMPONENTS, max(1, x.shape[1] // 2)))
+        vectors, _ = principal(x, min(COMPONENTS, max(1, x.shape[1] // 2)))
+        left = x - x @ vectors.T @ vectors
         usual = left.square().sum(1)
         relative = look.errors / usual.clamp(min=1e-9 * float(x.square().sum(1).mean()))
         last = look.n // BLOCKS
@@ -68,8 +70,3 @@ class Order(Rule):
 def _between(x: torch.Tensor) -> float:
     """The variance between the means of blocks of neighbours."""
     return float(torch.stack([block.mean(0) for block in x.tensor_split(BLOCKS)]).var(0).sum())
-
-
-def _projected(x: torch.Tensor, n: int) -> torch.Tensor:
-    vectors = torch.linalg.eigh(x.T @ x).eigenvectors[:, -n:]
-    return x @ vectors @ vectors.T

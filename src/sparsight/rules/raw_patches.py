@@ -1,9 +1,8 @@
 """D18: patches whose brightness says everything."""
 
-import torch
-
 from sparsight.core import Finding, Number
 from sparsight.meters.moments import precise
+from sparsight.rules._look import principal
 from sparsight.rules._rule import Case, Rule
 from sparsight.spec import register
 
@@ -43,16 +42,13 @@ class RawPatches(Rule):
         assert look is not None
         if look.schema.shape is None or look.n < 2:
             return None
-        x = precise(look.x)
-        x = x - x.mean(0)
-        power = float(x.square().sum())
-        values, vectors = torch.linalg.eigh(x.T @ x)
-        first = float(values[-1]) / power if power else 0.0
-        flat = float(vectors[:, -1].sum().square()) / x.shape[1]
+        vectors, shares = principal(precise(look.x), 1)
+        first, width = float(shares[0]), vectors.shape[1]
+        flat = float(vectors[0].sum().square()) / width
         if first < self.first or flat < self.flat:
             return None
         said = f"{first:.0%} of the variance of the pictures is their brightness: a model has little else to win"
-        null = 1 / x.shape[1]
+        null = 1 / width
         numbers = [
             Number(name="variance in one direction", value=first, limit=self.first, null=null),
             Number(name="energy of that direction that is its mean", value=flat, limit=self.flat, null=null),
