@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from toys import SIDE, samples
+from toys import SIDE, samples, toy_source
 
 import sparsight
 from sparsight.core import Codes, Finding, Logged, Model, Number
@@ -221,3 +221,16 @@ def test_a_prepared_job_has_the_terms_that_the_watch_reads() -> None:
     job = prepare(Recipe.parse(question()), source())
     watch = Watch(completed(job.recipe), lambda _: None)
     assert set(watch.terms) == set(job.trainer.objective.terms)
+
+
+@pytest.mark.parametrize("name", [name for name in names("architecture") if name != "stack"])
+def test_every_architecture_is_judged(name: str, tmp_path: Path) -> None:
+    spec = {"name": "crosscoder"} if name == "crosscoder" else {"name": name}
+    data = toy_source(targets=build("architecture", spec).targets)
+    recipe = {"name": "toy", "n_latents": F, "architecture": spec, "train": {"epochs": 2.0, "batch_size": 64}}
+    run = train(Recipe.parse(recipe), tmp_path / "run", data)
+    for finding in sparsight.diagnose(run, data):
+        assert finding.said and finding.cause and finding.fix
+        assert all(np.isfinite(number.value) for number in finding.numbers)
+        made, _ = mended(run.recipe, [finding]) if finding.changes else (run.recipe, [])
+        completed(Recipe.parse(made))

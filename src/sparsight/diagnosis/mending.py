@@ -7,7 +7,7 @@ from sparsight import spec
 from sparsight.core import Finding
 from sparsight.diagnosis.asking import causes
 from sparsight.errors import SparsightError
-from sparsight.job import Recipe
+from sparsight.job import Recipe, completed
 
 
 def mended(recipe: Mapping[str, Any], findings: Iterable[Finding]) -> tuple[dict[str, Any], list[str]]:
@@ -28,5 +28,5 @@ def mended(recipe: Mapping[str, Any], findings: Iterable[Finding]) -> tuple[dict
         raise SparsightError("no finding says what to change in the recipe: read what they say to do")
     changes = list(done.values())
     made = spec.override(recipe, changes)
-    Recipe.parse(made)
+    completed(Recipe.parse(made))
     return made, changes
