@@ -1,5 +1,6 @@
 """One pass of a model over samples: all that rules measure of its codes and reconstructions."""
 
+import math
 from functools import cached_property
 
 import torch
@@ -10,6 +11,7 @@ from sparsight.core import Codes, Model, Schema
 from sparsight.core.sampling import spread
 from sparsight.errors import SparsightError
 from sparsight.meters.moments import precise
+from sparsight.meters.shape import moran
 
 CHUNK = 1024
 """Samples that go through the model at once, at most,"""
@@ -153,6 +155,12 @@ class Look:
         return float((precise(self.target) - self.recon).square().sum()) / power if power else None
 
     @cached_property
+    def spread(self) -> float:
+        """√(Var recon / Var target), summed over outputs; 1 where all targets are equal, or nothing is rebuilt."""
+        power = float(precise(self.target).var(0).sum())
+        return (float(self.recon.var(0).sum()) / power) ** 0.5 if self.recon is not None and power else 1.0
+
+    @cached_property
     def errors(self) -> Tensor | None:
         """‖target − recon‖² of each sample, [n]."""
         return None if self.recon is None else (precise(self.target) - self.recon).square().sum(1)
@@ -161,6 +169,14 @@ class Look:
     def std(self) -> Tensor:
         """The deviation of each input, [D]."""
         return precise(self.x).std(0)
+
+    @cached_property
+    def smoothness(self) -> float:
+        """Median Moran's I of samples less their mean; NaN where they have no geometry."""
+        if self.schema.shape is None:
+            return math.nan
+        x = precise(self.x)
+        return float(moran(x - x.mean(0), self.schema.shape).nanmedian())
 
     @cached_property
     def constant(self) -> Tensor:

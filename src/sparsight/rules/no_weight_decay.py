@@ -1,7 +1,6 @@
 """D29: nothing that removes the noise of the start."""
 
 from sparsight.core import Finding, Number
-from sparsight.meters.moments import precise
 from sparsight.meters.shape import moran
 from sparsight.rules._rule import Case, Rule
 from sparsight.spec import register
@@ -31,7 +30,7 @@ class NoWeightDecay(Rule):
         held = [name for name, term in case.terms.items() if term.needs == {"weights"} and term.weight]
         if shape is None or filters is None or not look.unit or held or not len(filters):
             return None
-        own = float(moran(precise(look.x) - precise(look.x).mean(0), shape).nanmedian())
+        own = look.smoothness
         found = float(moran(filters, shape).nanmedian())
         if own < self.smooth or found >= self.rough * own:
             return None

@@ -1,7 +1,6 @@
 """D08: filters that look like noise."""
 
 from sparsight.core import Finding, Number
-from sparsight.meters.moments import precise
 from sparsight.meters.shape import moran, white_noise
 from sparsight.rules._rule import Case, Rule
 from sparsight.spec import register
@@ -37,7 +36,7 @@ class NoiseFilters(Rule):
         known = {of: w * ~look.constant for of, w in look.pictured.items() if len(w)}
         if shape is None or not known:
             return None
-        own = float(moran(precise(look.x) - precise(look.x).mean(0), shape).nanmedian())
+        own = look.smoothness
         found = {of: float(moran(w, shape).nanmedian()) for of, w in known.items()}
         of = "encoder" if look.unit and "encoder" in found else max(found, key=lambda each: found[each])
         ratio = found[of] / own if own > 0 else 1.0

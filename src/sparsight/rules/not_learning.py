@@ -5,7 +5,6 @@ from statistics import fmean
 from torch import Tensor
 
 from sparsight.core import Finding, Number
-from sparsight.meters.moments import precise
 from sparsight.rules._rule import Case, Rule
 from sparsight.rules.penalty_dominates import SPREAD
 from sparsight.spec import register
@@ -87,9 +86,7 @@ class NotLearning(Rule):
         look = case.look
         if look is None or look.unexplained is None or look.recon is None or look.unexplained < self.unexplained:
             return None
-        power = float(precise(look.target).var(0).sum())
-        spread = (float(look.recon.var(0).sum()) / power) ** 0.5 if power else 1.0
-        if spread <= SPREAD and not _untouched(look.model.W_dec):
+        if look.spread <= SPREAD and not _untouched(look.model.W_dec):
             return None
         said = f"reconstructions have nothing to do with the samples: {look.unexplained:.0%} of the variance is left"
         number = Number(name="unexplained", value=look.unexplained, limit=self.unexplained, null=1.0)

@@ -3,7 +3,6 @@
 import torch
 
 from sparsight.core import Finding, Number
-from sparsight.meters.moments import precise
 from sparsight.rules._rule import Case, Rule
 from sparsight.spec import register
 
@@ -47,16 +46,14 @@ class PenaltyDominates(Rule):
         left = look.unexplained
         if left is None or look.recon is None or left < self.unexplained:
             return None
-        power = float(precise(look.target).var(0).sum())
-        spread = (float(look.recon.var(0).sum()) / power) ** 0.5 if power else 1.0
-        if spread > self.spread:
+        if look.spread > self.spread:
             return None
         about = "Σ‖target − recon‖² / Σ‖target − mean‖²"
         numbers = (
             Number(name="unexplained", value=left, limit=self.unexplained, null=1.0, about=about),
             Number(
                 name="spread of reconstructions",
-                value=spread,
+                value=look.spread,
                 limit=self.spread,
                 null=0.0,
                 about="√(Var recon / Var target)",
