@@ -172,6 +172,24 @@ def test_what_cannot_be_judged_is_said_in_a_sentence(what: Any, data: Any, said:
         sparsight.diagnose(what, data)
 
 
+def test_a_file_has_the_shape_and_the_order_that_are_said(tmp_path: Path) -> None:
+    dice = np.random.default_rng(0)
+    x = dice.normal(size=(1000, D)).astype(np.float32)
+    x[-50:] += 8.0  # another kind of sample, the last
+    np.save(tmp_path / "x.npy", x)
+
+    def decode(codes: Codes, raw: torch.Tensor) -> torch.Tensor:
+        wrong = torch.where(raw.mean(1, keepdim=True) > 4, 0.01, 0.5)
+        return raw + wrong * torch.randn(raw.shape, generator=torch.Generator().manual_seed(len(raw)))
+
+    model = Model(encode=lambda raw: Codes(raw, D), decode=decode, W_enc=torch.eye(D), W_dec=torch.eye(D))
+    assert rules(sparsight.diagnose(model, tmp_path / "x.npy", rules=["order"])) == ["order"]
+    watched = Model(encode=lambda raw: Codes(raw, D), W_enc=torch.cat([100 * torch.eye(D)[:1], torch.eye(D)[1:]]))
+    x_npy = str(tmp_path / "x.npy")
+    assert not sparsight.diagnose(watched, x_npy, rules=["display"])  # only pictures are drawn
+    assert rules(sparsight.diagnose(watched, x_npy, shape=(SIDE, SIDE), rules=["display"])) == ["display"]
+
+
 def test_an_unknown_rule_is_answered_with_what_was_meant() -> None:
     with pytest.raises(SparsightError, match="noise-filters"):
         sparsight.diagnose(Model(encode=lambda x: Codes(x, D)), X, rules=["noise-filter"])

@@ -44,14 +44,7 @@ def diagnosed(
     run = Run.open(what) if (what / "recipe.json").is_file() else None
     if fix and run is None:
         raise SparsightError(f"--fix mends the recipe of a run, and {str(what)!r} is none: its findings say what to do")
-    given = None if data is None else _opened(data)
-    found = diagnose(
-        what,
-        given,
-        held_out=None if held_out is None else _opened(held_out),
-        again=None if again is None else again,
-        **told,
-    )
+    found = diagnose(what, data, held_out=held_out, again=again, **told)
     if run is not None:
         run.put_findings(found)
     if as_json:
@@ -59,13 +52,10 @@ def diagnosed(
     else:
         tell(found, console)
     if run is not None and fix and found:
-        _mend(run, found, given, train=train, out=out, console=console)
+        source = None if data is None else build("source", open_source(data))
+        _mend(run, found, source, train=train, out=out, console=console)
     if strict and found:
         raise typer.Exit(1)
-
-
-def _opened(path: str) -> Source:
-    return build("source", open_source(path))
 
 
 def _mend(

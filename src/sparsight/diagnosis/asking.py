@@ -17,7 +17,7 @@ from sparsight.rules._look import Look
 from sparsight.rules._rule import Case, Rule
 from sparsight.run import Run
 from sparsight.sources import open_source
-from sparsight.spec import build, factory, names
+from sparsight.spec import build, factory, knobs, names
 
 LOOKED_AT = 10_000
 """Samples that a model is looked at with, at most,"""
@@ -200,7 +200,10 @@ def _source(data: Any, shape: Sequence[int] | None) -> Source:
     if isinstance(data, Source):
         return data
     if isinstance(data, str | Path):
-        return build("source", open_source(str(data)))
+        asked = open_source(str(data))
+        if shape is not None and "shape" in knobs("source", asked["name"]):
+            asked["shape"] = list(shape)
+        return build("source", asked)
     array = data if isinstance(data, Tensor) else torch.as_tensor(np.asarray(data, dtype=np.float32))
     if shape is None and array.ndim in (3, 4) and array.shape[1] > 1:
         shape = array.shape[1:]
