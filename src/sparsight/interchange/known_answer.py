@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sparsight.core import SAE, Source
+from sparsight.core.sampling import spread
 from sparsight.errors import SparsightError
 from sparsight.interchange._format import with_bias_moved
 from sparsight.layers.linear import LinearEncoder
@@ -56,12 +57,12 @@ def sample(data: Any, most: int = MOST) -> tuple[Tensor, Tensor | None]:
     if isinstance(data, str | Path):
         data = build("source", open_source(str(data)))
     if isinstance(data, Source):
-        ids = torch.linspace(0, len(data) - 1, min(most, len(data))).long()
+        ids = spread(len(data), most)
         return _finite(data.gather(ids)), data.targets(ids)
     rows = data.detach().cpu() if isinstance(data, Tensor) else torch.from_numpy(np.asarray(data, dtype=np.float32))
     if rows.ndim < 2 or not len(rows):
         raise SparsightError(f"samples must be rows of numbers, [n, D], and these are {list(rows.shape)}")
-    ids = torch.linspace(0, len(rows) - 1, min(most, len(rows))).long()
+    ids = spread(len(rows), most)
     return _finite(rows[ids].flatten(1).float()), None
 
 

@@ -11,6 +11,9 @@ from sparsight.core import Finding, Logged, Number, Severity, Term
 from sparsight.rules._look import Look
 from sparsight.spec import describe
 
+KNOBS = {"l2": "decay", "codes_l1": "l1", "gate_l1": "l1", "sites_l1": "l1"}
+"""The architecture's argument that is the weight of a term of another name."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
@@ -42,6 +45,14 @@ class Case:
     def sparsifying(self) -> dict[str, Term]:
         """The terms that are there to make codes sparse."""
         return {name: term for name, term in (self.terms or {}).items() if term.sparsifies and term.weight}
+
+    def reweighted(self, name: str, weight: float) -> list[str]:
+        """The change of the recipe that gives a term this weight; none where the recipe does not say it."""
+        recipe = self.recipe or {"architecture": {}}
+        if name in recipe.get("terms", {}):
+            return [f'terms."{name}".weight={weight:.3g}' if "." in name else f"terms.{name}.weight={weight:.3g}"]
+        knob = KNOBS.get(name, name)
+        return [f"architecture.{knob}={weight:.3g}"] if recipe["architecture"].get(knob) is not None else []
 
 
 class Rule(ABC):

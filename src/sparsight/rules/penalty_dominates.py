@@ -74,17 +74,12 @@ def _alike(recon: torch.Tensor) -> float:
 
 def _weaker(case: Case) -> list[str]:
     """A tenth of what has the largest share in the loss beside the error."""
-    if case.recipe is None or not case.log:
+    if not case.log or case.terms is None:
         return []
     last = case.log[-1].terms
-    penalties = {
-        name: term["loss"] for name, term in last.items() if name not in ("squared_error", "binary_cross_entropy")
-    }
+    errors = {name for name, term in case.terms.items() if term.needs & {"recon", "logits"}}
+    penalties = {name: term["loss"] for name, term in last.items() if name not in errors}
     if not penalties:
         return []
     name = max(penalties, key=lambda each: penalties[each])
-    weight = last[name]["weight"] / 10
-    if name in case.recipe.get("terms", {}):
-        return [f'terms."{name}".weight={weight:.3g}']
-    knob = {"l2": "decay", "codes_l1": "l1", "gate_l1": "l1"}.get(name, name)
-    return [f"architecture.{knob}={weight:.3g}"] if knob in case.recipe["architecture"] else []
+    return case.reweighted(name, last[name]["weight"] / 10)

@@ -63,7 +63,7 @@ class PenaltyTooWeak(Rule):
                 Number(name="share of the loss", value=of_loss, limit=self.loss, about="at the end"),
             )
             factor = max(3.0, WANTED / max(min(share, of_loss), 1e-6))
-            changes = _stronger(case, name, own["weight"] * factor)
+            changes = case.reweighted(name, own["weight"] * factor)
             return self.find("red", said, *numbers, changes=changes)
         return None
 
@@ -83,14 +83,3 @@ class PenaltyTooWeak(Rule):
             return abs(last.mean_activity - target) > self.off * target
         features = (case.recipe or {}).get("n_latents")
         return features is not None and last.l0 > self.sparse * features
-
-
-def _stronger(case: Case, name: str, weight: float) -> list[str]:
-    """The change that gives a term a weight, where the recipe names it: as a term, or as the architecture's knob."""
-    recipe = case.recipe or {}
-    if name in recipe.get("terms", {}):
-        return [f'terms."{name}".weight={weight:.3g}' if "." in name else f"terms.{name}.weight={weight:.3g}"]
-    if recipe.get("architecture", {}).get(name) is not None:
-        return [f"architecture.{name}={weight:.3g}"]
-    knob = name.rpartition("_")[2]
-    return [f"architecture.{knob}={weight:.3g}"] if knob in recipe.get("architecture", {}) else []
