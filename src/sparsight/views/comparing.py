@@ -1,0 +1,172 @@
+"""Runs beside each other, feature by feature: which feature of one is which of another."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sparsight.core import SAE, Atlas
+from sparsight.errors import SparsightError
+from sparsight.meters.recovery import partners, random_like
+from sparsight.views import charts
+from sparsight.views.features import numbers
+
+MEASURES = ("rate", "mean_firing", "decoder.moran", "purity")
+"""The columns that are shown where nobody asks for others."""
+BINS = 40
+
+
+@dataclass(frozen=True)
+class Match:
+    """The partner of each feature of a first model among those of another."""
+
+    partner: np.ndarray
+    """Its id, −1 where it has none, [F]."""
+    cosine: np.ndarray
+    """Of the decoder rows of both in the units of the data, NaN where it has none, [F]."""
+    alone: np.ndarray
+    """The features of the other that are nobody's partner, ascending."""
+    null: float
+    """The mean cosine to the partners among as many random directions."""
+
+
+def matched(first: SAE, other: SAE) -> Match:
+    """Features that are each other's partners by the cosine of their decoder rows; see `meters.recovery.pairs`.
+
+    Raises:
+        SparsightError: the models rebuild samples of different widths.
+    """
+    rows, others = first.filters()["decoder"], other.filters()["decoder"]
+    if rows.shape[1] != others.shape[1]:
+        raise SparsightError(
+            f"one run rebuilds samples of {rows.shape[1]:,} numbers and the other of {others.shape[1]:,}: "
+            "features of different data have no partners"
+        )
+    partner, cosine = (found.numpy() for found in partners(rows, others))
+    chance, null = partners(rows, random_like(others))
+    return Match(
+        partner=partner,
+        cosine=np.where(partner < 0, np.nan, cosine),
+        alone=np.setdiff1d(np.arange(len(others)), partner),
+        null=float(null[chance >= 0].mean()),
+    )
+
+
+def order(matches: Sequence[Match], sort: str, down: bool) -> np.ndarray:
+    """The features of the first model by `id` or by the mean `cosine` to their partners, [F]; last those with none.
+
+    Raises:
+        SparsightError: they cannot be sorted by that.
+    """
+    if sort not in ("id", "cosine"):
+        raise SparsightError(f"pairs are sorted by id or by cosine, and not by {sort!r}")
+    ids = np.arange(len(matches[0].partner))
+    if sort == "id":
+        return ids[::-1] if down else ids
+    cosine = mean_cosine(matches)
+    return np.lexsort((ids, -cosine if down else cosine))  # NaN comes last either way
+
+
+def mean_cosine(matches: Sequence[Match]) -> np.ndarray:
+    """The mean over the others in which a feature has a partner, NaN where it has none in any, [F]."""
+    cosines = np.stack([match.cosine for match in matches])  # [others, F]
+    there = np.isfinite(cosines)
+    return np.where(there.any(0), np.where(there, cosines, 0).sum(0) / np.maximum(there.sum(0), 1), np.nan)
+
+
+def page(
+    matches: Sequence[Match],
+    atlases: Sequence[Atlas],
+    *,
+    sort: str = "cosine",
+    down: bool = True,
+    start: int = 0,
+    count: int = 50,
+    measures: Iterable[str] | None = None,
+) -> dict[str, Any]:
+    """Some features of the first model with their partners, as a record that JSON can hold.
+
+    - `of`: how many features there are; `rows`: of each the `id`, its `measures` and, for each other run, its partner's
+      `id`, `cosine` and `measures`, or None;
+    - `measures`: about each, the formula and the null; `known`: the names of all that every run has;
+    - `others`: of each the mean `cosine` over pairs, its `null`, how many are `paired`, and how many are `alone`.
+
+    Args:
+        matches: of the first model with each other one.
+        atlases: of the first and of each other.
+        sort: `id` or `cosine`.
+        down: the largest first.
+        start: rows that are left out.
+        count: rows, at most.
+        measures: columns; None: the usual ones.
+
+    Raises:
+        SparsightError: a measure is not known of all runs.
+    """
+    known = [name for name in atlases[0].numbers() if all(name in atlas.numbers() for atlas in atlases)]
+    asked = [name for name in MEASURES if name in known] if measures is None else list(dict.fromkeys(measures))
+    unknown = [name for name in asked if name not in known]
+    if unknown:
+        raise SparsightError(f"not every run has the measure {unknown[0]!r}; all have: {', '.join(known)}")
+    ids = order(matches, sort, down)[start : start + count]
+    seen = [_measured(atlases[0], ids, asked)]
+    seen += [_measured(atlas, m.partner[ids], asked) for atlas, m in zip(atlases[1:], matches, strict=True)]
+    cosines = [numbers(match.cosine[ids]) for match in matches]
+    rows = []
+    for n, id in enumerate(ids.tolist()):
+        found = [
+            None
+            if match.partner[id] < 0
+            else {"id": int(match.partner[id]), "cosine": cosine[n], "measures": measured[n]}
+            for match, cosine, measured in zip(matches, cosines, seen[1:], strict=True)
+        ]
+        rows.append({"id": id, "measures": seen[0][n], "partners": found})
+    return {
+        "of": len(matches[0].partner),
+        "rows": rows,
+        "measures": {name: _about(atlases[0], name) for name in asked},
+        "known": known,
+        "others": [_overall(match) for match in matches],
+    }
+
+
+def _measured(atlas: Atlas, ids: np.ndarray, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Of each feature, where there is one, its measures."""
+    at = np.maximum(ids, 0)
+    columns = {name: numbers(np.asarray(atlas[name])[at]) for name in names}
+    return [{name: values[n] for name, values in columns.items()} for n in range(len(ids))]
+
+
+def _about(atlas: Atlas, name: str) -> dict[str, Any]:
+    column = atlas.columns[name]
+    return {"about": column.about, "null": column.null}
+
+
+def _overall(match: Match) -> dict[str, Any]:
+    paired = np.isfinite(match.cosine)
+    return {
+        "cosine": float(match.cosine[paired].mean()) if paired.any() else None,
+        "null": match.null,
+        "paired": int(paired.sum()),
+        "alone": len(match.alone),
+    }
+
+
+def alone(match: Match, start: int, count: int) -> dict[str, Any]:
+    """Some of the features of another run that are nobody's partner."""
+    return {"of": len(match.alone), "ids": match.alone[start : start + count].tolist()}
+
+
+def figures(matches: Mapping[str, Match]) -> dict[str, str]:
+    """How near partners are, for each other run by its name, as SVG."""
+    drawn = {}
+    for name, match in matches.items():
+        cosine = match.cosine[np.isfinite(match.cosine)]
+        low = min(0.0, float(np.floor(cosine.min(initial=0.0) * 10) / 10))
+        counts, edges = np.histogram(cosine, BINS, range=(low, 1.0))
+        marks = {"mean": float(cosine.mean())} if len(cosine) else {}
+        drawn[f"Cosine to partners in {name}"] = charts.bars(
+            counts, edges, x="cosine of decoder rows", y="pairs", marks={"random directions": match.null, **marks}
+        )
+    return drawn
