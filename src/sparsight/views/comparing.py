@@ -1,6 +1,6 @@
 """Runs beside each other, feature by feature: which feature of one is which of another."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from sparsight.meters.recovery import partners, random_like
 from sparsight.views import charts
 from sparsight.views.features import numbers
 
-MEASURES = ("rate", "mean_firing", "decoder.moran", "purity")
+USUAL = ("rate", "mean_firing", "decoder.moran", "purity")
 """The columns that are shown where nobody asks for others."""
 BINS = 40
 
@@ -75,6 +75,40 @@ def mean_cosine(matches: Sequence[Match]) -> np.ndarray:
     return np.where(there.any(0), np.where(there, cosines, 0).sum(0) / np.maximum(there.sum(0), 1), np.nan)
 
 
+def overall(matches: Sequence[Match], atlases: Sequence[Atlas]) -> dict[str, Any]:
+    """What can be said of all pairs, as a record that JSON can hold.
+
+    - `of`: the features of the first model, and how many of them are `alone`: without a partner anywhere;
+    - `others`: for each the mean `cosine` over pairs, its `null`, how many are `paired`, and how many are `alone`;
+    - `known`: the measures that every run has, each with its formula, `about`, and its `null`; `usual`: the names of
+      those that are shown where nobody asks for others.
+
+    Args:
+        matches: of the first model with each other one.
+        atlases: of the first and of each other; none: some run has none.
+    """
+    known = measures(atlases)
+    return {
+        "of": len(matches[0].partner),
+        "alone": int(np.isnan(mean_cosine(matches)).sum()),
+        "others": [_pairs(match) for match in matches],
+        "known": {name: _about(atlases[0], name) for name in known},
+        "usual": [name for name in USUAL if name in known],
+    }
+
+
+def _pairs(match: Match) -> dict[str, Any]:
+    cosine = match.cosine[np.isfinite(match.cosine)]
+    mean = float(cosine.mean()) if len(cosine) else None
+    return {"cosine": mean, "null": match.null, "paired": len(cosine), "alone": len(match.alone)}
+
+
+def measures(atlases: Sequence[Atlas]) -> list[str]:
+    """The columns with a number per feature that all have."""
+    shared = [set(atlas.numbers()) for atlas in atlases]
+    return [name for name in atlases[0].numbers() if all(name in names for names in shared)] if atlases else []
+
+
 def page(
     matches: Sequence[Match],
     atlases: Sequence[Atlas],
@@ -83,56 +117,50 @@ def page(
     down: bool = True,
     start: int = 0,
     count: int = 50,
-    measures: Iterable[str] | None = None,
-) -> dict[str, Any]:
-    """Some features of the first model with their partners, as a record that JSON can hold.
+    asked: Sequence[str] | None = None,
+) -> list[dict[str, Any]]:
+    """Some features of the first model with their partners, as records that JSON can hold.
 
-    - `of`: how many features there are; `rows`: of each the `id`, its `measures` and, for each other run, its partner's
-      `id`, `cosine` and `measures`, or None;
-    - `measures`: about each, the formula and the null; `known`: the names of all that every run has;
-    - `others`: of each the mean `cosine` over pairs, its `null`, how many are `paired`, and how many are `alone`.
+    Each has the `id`, its `measures`, and for every other run its partner, with `id`, `cosine` and `measures`, or None.
 
     Args:
         matches: of the first model with each other one.
-        atlases: of the first and of each other.
+        atlases: of the first and of each other; none: some run has none.
         sort: `id` or `cosine`.
         down: the largest first.
         start: rows that are left out.
         count: rows, at most.
-        measures: columns; None: the usual ones.
+        asked: measures; None: the usual ones.
 
     Raises:
         SparsightError: a measure is not known of all runs.
     """
-    known = [name for name in atlases[0].numbers() if all(name in atlas.numbers() for atlas in atlases)]
-    asked = [name for name in MEASURES if name in known] if measures is None else list(dict.fromkeys(measures))
-    unknown = [name for name in asked if name not in known]
-    if unknown:
-        raise SparsightError(f"not every run has the measure {unknown[0]!r}; all have: {', '.join(known)}")
+    known = measures(atlases)
+    asked = [name for name in USUAL if name in known] if asked is None else list(dict.fromkeys(asked))
+    for name in asked:
+        if name not in known:
+            raise SparsightError(f"not every run has the measure {name!r}; all have: {', '.join(known) or 'none'}")
     ids = order(matches, sort, down)[start : start + count]
-    seen = [_measured(atlases[0], ids, asked)]
-    seen += [_measured(atlas, m.partner[ids], asked) for atlas, m in zip(atlases[1:], matches, strict=True)]
+    which = [ids, *(match.partner[ids] for match in matches)]
+    seen = [_measured(atlas, at, asked) for atlas, at in zip(atlases or [None] * len(which), which, strict=True)]
     cosines = [numbers(match.cosine[ids]) for match in matches]
-    rows = []
-    for n, id in enumerate(ids.tolist()):
-        found = [
-            None
-            if match.partner[id] < 0
-            else {"id": int(match.partner[id]), "cosine": cosine[n], "measures": measured[n]}
-            for match, cosine, measured in zip(matches, cosines, seen[1:], strict=True)
-        ]
-        rows.append({"id": id, "measures": seen[0][n], "partners": found})
-    return {
-        "of": len(matches[0].partner),
-        "rows": rows,
-        "measures": {name: _about(atlases[0], name) for name in asked},
-        "known": known,
-        "others": [_overall(match) for match in matches],
-    }
+    return [
+        {
+            "id": int(ids[n]),
+            "measures": seen[0][n],
+            "partners": [
+                None if at[n] < 0 else {"id": int(at[n]), "cosine": cosine[n], "measures": measured[n]}
+                for at, cosine, measured in zip(which[1:], cosines, seen[1:], strict=True)
+            ],
+        }
+        for n in range(len(ids))
+    ]
 
 
-def _measured(atlas: Atlas, ids: np.ndarray, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Of each feature, where there is one, its measures."""
+def _measured(atlas: Atlas | None, ids: np.ndarray, names: Sequence[str]) -> list[dict[str, Any]]:
+    """The measures of each feature; −1 is none, and what is said of it means nothing."""
+    if atlas is None:
+        return [{}] * len(ids)
     at = np.maximum(ids, 0)
     columns = {name: numbers(np.asarray(atlas[name])[at]) for name in names}
     return [{name: values[n] for name, values in columns.items()} for n in range(len(ids))]
@@ -143,19 +171,9 @@ def _about(atlas: Atlas, name: str) -> dict[str, Any]:
     return {"about": column.about, "null": column.null}
 
 
-def _overall(match: Match) -> dict[str, Any]:
-    paired = np.isfinite(match.cosine)
-    return {
-        "cosine": float(match.cosine[paired].mean()) if paired.any() else None,
-        "null": match.null,
-        "paired": int(paired.sum()),
-        "alone": len(match.alone),
-    }
-
-
-def alone(match: Match, start: int, count: int) -> dict[str, Any]:
-    """Some of the features of another run that are nobody's partner."""
-    return {"of": len(match.alone), "ids": match.alone[start : start + count].tolist()}
+def alone(matches: Sequence[Match], which: int) -> np.ndarray:
+    """The features of one of the runs, 0 for the first, that are nobody's partner, ascending."""
+    return np.flatnonzero(np.isnan(mean_cosine(matches))) if which == 0 else matches[which - 1].alone
 
 
 def figures(matches: Mapping[str, Match]) -> dict[str, str]:

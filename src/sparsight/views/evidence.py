@@ -29,7 +29,7 @@ def described(run: Run) -> dict[str, Any]:
     - `claims`: see `rows`; `left_out`: claims that cannot be made of it, and why;
     - `features`: of up to 400, the real ones first and then by stability, the `ids` and a list for each column of the
       evidence; None where that is not known. `real` and `of`: how many are real, of how many;
-    - `seconds` that it took.
+    - `charts`: see `figures`; `seconds` that it took.
 
     Raises:
         SparsightError: a file of the run is damaged.
@@ -52,6 +52,7 @@ def described(run: Run) -> dict[str, Any]:
         "features": {"ids": ids.tolist(), "columns": columns} if len(ids) else None,
         "real": None if real is None else int(real.sum()),
         "of": None if real is None else len(real),
+        "charts": figures(found),
         "seconds": found.seconds,
     }
 

@@ -32,8 +32,8 @@ def described(run: Run) -> dict[str, Any]:
     """The findings of a run, causes before their effects, as a record that JSON can hold.
 
     - `looked`: whether anybody has looked; `command`: what looks;
-    - `findings`: each as its `record`, with the `page` of the docs, and `shown`: what to show of it, (`filters`, `samples`
-      or a group of charts, and how the chart's title begins);
+    - `findings`: each as its `record`, with the `page` of the docs, and `shown`: what to show of it, [`filters`,
+      `samples` or a group of charts, and how the chart's title begins];
     - `mended`: the changes of its recipe that are the fixes of its causes; empty where no finding names any.
 
     Raises:

@@ -6,11 +6,13 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+from urllib.parse import quote
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from sparsight.core.sampling import spread
 from sparsight.errors import SparsightError
 from sparsight.run import Run, finite
 from sparsight.views import charts
@@ -18,8 +20,8 @@ from sparsight.views.sweeps import UNITS, best, far
 
 CURVE = 40
 """Numbers of a small curve, at most."""
-LINE = 2**16
-"""Bytes of a log's line, at most."""
+WHOLE = 2**17
+"""Bytes of a log that is read whole, and of a line, at most."""
 FILES = (
     "recipe.json",
     "manifest.json",
@@ -53,7 +55,9 @@ def described(runs: Mapping[str, Path]) -> dict[str, Any]:
     rows = [{"key": key, "group": None, "best": False, **_read(path, _stamps(path))} for key, path in runs.items()]
     groups = _grouped(rows)
     for number, group in enumerate(groups):
-        ended = [row if row["ended"] else {**row, "explained_variance": None} for row in group]
+        ended = [
+            row if row["ended"] and row["l0"] is not None else {**row, "explained_variance": None} for row in group
+        ]
         for row, chosen in zip(group, best(ended), strict=True):
             row["group"], row["best"] = number, chosen
     return {"rows": rows, "notes": _notes([row for group in groups for row in group])}
@@ -78,7 +82,7 @@ def figures(record: Mapping[str, Any]) -> dict[str, str]:
             y="explained variance",
             log_x=far(l0),
             counts=False,
-            links=[f"#/run/{row['key']}" for row in group],
+            links=[f"#/run/{quote(row['key'], safe='')}" for row in group],
         )
     return drawn
 
@@ -143,30 +147,37 @@ def _read(path: Path, stamps: tuple[tuple[int, int] | None, ...]) -> dict[str, A
 def _known(run: Run) -> dict[str, Any]:
     recipe, manifest, summary, log = run.recipe, run.manifest, run.summary, picked(run.path / "log.jsonl", CURVE)
     last = log[-1] if log else {}
-    quality = summary["quality"] if summary else last
-    ended = summary or last
+    ended = last if summary is None else summary
+    quality = last if summary is None else summary["quality"]
     return {
-        "recipe": recipe["name"],
-        "architecture": recipe["architecture"]["name"],
-        "n_latents": recipe["n_latents"],
+        "recipe": str(recipe["name"]),
+        "architecture": str(recipe["architecture"]["name"]),
+        "n_latents": _number(recipe["n_latents"]),
         "seed": recipe["seed"],
-        "parameters": manifest["parameters"],
+        "parameters": _number(manifest["parameters"]),
         "shape": _shape(run),
-        "data": manifest["data"]["sha256"],
+        "data": str(manifest["data"]["sha256"]),
         "source": (recipe["source"] or {}).get("name"),
         "preprocess": json.dumps(recipe["preprocess"]),
-        "ended": summary["ended"] if summary else None,
-        "seconds": ended.get("seconds"),
+        "ended": None if summary is None else str(summary["ended"]),
+        "seconds": _number(ended.get("seconds")),
         "written": _written(run),
-        "measured_on": summary["measured_on"] if summary else None,
-        "explained_variance": quality.get("explained_variance"),
-        "null": summary["null"]["explained_variance"] if summary else None,
-        "l0": quality.get("l0"),
-        "dead": ended.get("dead"),
-        "curve": [line["explained_variance"] for line in log],
+        "measured_on": None if summary is None else str(summary["measured_on"]),
+        "explained_variance": _number(quality.get("explained_variance")),
+        "null": None if summary is None else _number(summary["null"]["explained_variance"]),
+        "l0": _number(quality.get("l0")),
+        "dead": _number(ended.get("dead")),
+        "curve": [_number(line["explained_variance"]) for line in log],
         "findings": _counted(run),
         "claims": _claimed(run),
     }
+
+
+def _number(value: Any) -> float | None:
+    """What a file has in the place of a number, if it is one."""
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return value
+    raise TypeError(f"{value!r:.40} is no number")
 
 
 def _shape(run: Run) -> list[int] | None:
@@ -199,21 +210,29 @@ def picked(path: Path, n: int) -> list[dict[str, Any]]:
     """Up to `n` lines of a log, evenly spread, and its last whole one; of a long log the rest is not read."""
     if not path.is_file():
         return []
-    found: dict[int, bytes] = {}
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
-        for at in {part * size // (n - 1) for part in range(n - 1)}:
-            file.seek(at)
-            if at:
-                file.readline(LINE)  # what is left of the line before
-            found[file.tell()] = file.readline(LINE)
-        place = file.seek(max(0, size - 2 * LINE))
+        place = file.seek(max(0, size - WHOLE))
         tail = file.read()
-    whole = tail[: tail.rfind(b"\n") + 1]  # what comes after is still being written
-    start = whole.rfind(b"\n", 0, max(0, len(whole) - 1)) + 1
-    found[place + start] = whole[start:]
-    lines = (_parsed(found[at]) for at in sorted(found))
-    return [line for line in lines if line is not None]
+        whole = tail[: tail.rfind(b"\n") + 1]  # what comes after is still being written
+        if place == 0:
+            lines = whole.splitlines()
+            found = [lines[int(at)] for at in spread(len(lines), n)]
+        else:
+            start = whole.rfind(b"\n", 0, max(0, len(whole) - 1)) + 1
+            found = [*_lines(file, size, n - 1, place + start), whole[start:]]
+    return [line for line in map(_parsed, found) if line is not None]
+
+
+def _lines(file: BinaryIO, size: int, n: int, end: int) -> list[bytes]:
+    """A line from each of `n` parts of a file, those that begin before `end`."""
+    found: dict[int, bytes] = {}
+    for part in range(n):
+        file.seek(part * size // n)
+        if part:
+            file.readline(WHOLE)  # what is left of the line before
+        found[file.tell()] = file.readline(WHOLE)
+    return [found[at] for at in sorted(found) if at < end]
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
