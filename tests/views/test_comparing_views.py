@@ -96,9 +96,7 @@ def test_pairs_are_sorted_by_their_mean_cosine_or_by_id_and_those_without_come_l
 def test_pages_follow_each_other_and_hold_the_measures_of_both(sae: SAE, atlas: Atlas) -> None:
     shuffled = torch.randperm(F, generator=torch.Generator().manual_seed(3))
     other = reordered(sae, shuffled)
-    others = Atlas(
-        {name: column for name, column in survey(other, toy_job("topk").source, fits=0).columns.items()}, {}, {}
-    )
+    others = survey(other, toy_job("topk").source, fits=0)
     matches = [matched(sae, other)]
     all_ = page(matches, [atlas, others], sort="id", down=False, count=F)
     assert json.loads(json.dumps(all_, allow_nan=False)) == all_

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -185,7 +186,7 @@ def test_of_a_long_log_some_lines_are_read_and_the_last(tmp_path: Path) -> None:
     assert len(found) == 40
     steps = [line["step"] for line in found]
     assert steps == sorted(set(steps)) and steps[0] == 0 and steps[-1] == 29_999
-    gaps = [b - a for a, b in zip(steps, steps[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(steps)]
     assert max(gaps) < 2 * 30_000 / 39
     assert read < size / 20
 

@@ -10,11 +10,14 @@ from sparsight.core import SAE, Atlas
 from sparsight.errors import SparsightError
 from sparsight.meters.recovery import partners, random_like
 from sparsight.views import charts
+from sparsight.views.about import FIGURES, said
 from sparsight.views.features import numbers
 
 USUAL = ("rate", "mean_firing", "decoder.moran", "purity")
 """The columns that are shown where nobody asks for others."""
 BINS = 40
+BETTER = {"explained_variance": "high", "l0": "low", "silent": "low", "probe_error": "low", "found": "high"}
+"""Which end of a figure people want; of the others neither is better."""
 
 
 @dataclass(frozen=True)
@@ -188,3 +191,24 @@ def figures(matches: Mapping[str, Match]) -> dict[str, str]:
             counts, edges, x="cosine of decoder rows", y="pairs", marks={"random directions": match.null, **marks}
         )
     return drawn
+
+
+def measured(compared: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    """What `comparison.compare` found of runs, as a record that JSON can hold.
+
+    - `said`: on what it was measured; `figures`: of each the `name`, `title` and which end is `better`, None where
+      neither is; those that no row has are left out;
+    - `rows`: of each the `name`, for runs their key, the `kind` (`run`, `baseline` or `null`), and its figures.
+
+    Args:
+        compared: the record.
+        keys: of the runs, in their order.
+    """
+    rows = [{**row, "name": key} for row, key in zip(compared["rows"], keys, strict=False)]
+    rows += compared["rows"][len(keys) :]
+    shown = [name for name in FIGURES if any(row[name] is not None for row in rows)]
+    return {
+        "said": said(compared),
+        "figures": [{"name": name, "title": FIGURES[name], "better": BETTER.get(name)} for name in shown],
+        "rows": [{"name": row["name"], "kind": row["kind"], **{name: row[name] for name in shown}} for row in rows],
+    }

@@ -26,7 +26,7 @@ def described(run: Run) -> dict[str, Any]:
 
     - `verified`: whether anything was claimed of the weights that it has now, and `outdated`: of others. Where nothing
       was, there is `command`, which does it, and nothing else;
-    - `claims`: see `rows`; `left_out`: claims that cannot be made of it, and why;
+    - `claims`: see `rows`, and the `numbers` themselves; `left_out`: claims that cannot be made of it, and why;
     - `features`: of up to 400, the real ones first and then by stability, the `ids` and a list for each column of the
       evidence; None where that is not known. `real` and `of`: how many are real, of how many;
     - `charts`: see `figures`; `seconds` that it took.
@@ -47,7 +47,10 @@ def described(run: Run) -> dict[str, Any]:
         "outdated": False,
         "ended": True,
         "command": command,
-        "claims": rows(found),
+        "claims": [
+            {**row, "numbers": {key: getattr(claim, key) for key in ("value", "low", "high", "null")}}
+            for row, claim in zip(rows(found), found.claims, strict=True)
+        ],
         "left_out": dict(found.left_out),
         "features": {"ids": ids.tolist(), "columns": columns} if len(ids) else None,
         "real": None if real is None else int(real.sum()),

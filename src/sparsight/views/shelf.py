@@ -32,6 +32,8 @@ FILES = (
     "evidence.json",
 )
 """What a row is made of."""
+UNKNOWN = {"explained_variance": None, "l0": None}
+"""A run that may not be best."""
 DATA = "runs were trained on different data, and their numbers cannot be compared: compare those of the same data"
 MEASURED = "some runs were measured on held-out samples and others on those that they were trained on"
 
@@ -42,7 +44,8 @@ def described(runs: Mapping[str, Path]) -> dict[str, Any]:
     Each row has
 
     - `key` and `name`; `damaged`: why it cannot be read, one sentence, and then little else; None: it can;
-    - `recipe`, `architecture`, `n_latents`, `parameters`, `seed`, and the `shape` of a sample, where it has one;
+    - `recipe`, `architecture`, `n_latents`, `parameters`, `seed`; where samples are pictures, their `shape`, and a `side`
+      that can be shown, `decoder` or `encoder`;
     - `ended` and `seconds` as in `views.summary.described`; `written`: when its log was last added to, UTC;
     - `explained_variance`, `null` (of the mean of the samples), `l0`, `dead`: on what `measured_on` says, or of the
       last batch that was logged;
@@ -155,7 +158,7 @@ def _known(run: Run) -> dict[str, Any]:
         "n_latents": _number(recipe["n_latents"]),
         "seed": recipe["seed"],
         "parameters": _number(manifest["parameters"]),
-        "shape": _shape(run),
+        **_pictured(run),
         "data": str(manifest["data"]["sha256"]),
         "source": (recipe["source"] or {}).get("name"),
         "preprocess": json.dumps(recipe["preprocess"]),
@@ -180,13 +183,14 @@ def _number(value: Any) -> float | None:
     raise TypeError(f"{value!r:.40} is no number")
 
 
-def _shape(run: Run) -> list[int] | None:
-    """The geometry of a sample, from the head of the model's file."""
+def _pictured(run: Run) -> dict[str, Any]:
+    """The geometry of a sample, and of which filters have it, from the head of the model's file."""
     try:
         with safe_open(run.path / "model.safetensors", framework="pt") as file:
-            return json.loads((file.metadata() or {})["sparsight"])["schema"].get("shape")
+            schema = json.loads((file.metadata() or {})["sparsight"])["schema"]
     except (OSError, SafetensorError, KeyError, ValueError):
-        return None
+        return {"shape": None, "side": None}
+    return {"shape": schema.get("shape"), "side": "decoder" if schema.get("n_targets") is None else "encoder"}
 
 
 def _written(run: Run) -> str | None:
