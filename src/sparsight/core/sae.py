@@ -148,6 +148,10 @@ class SAE(nn.Module):
             "decoder": self.preprocess_targets.rows_in_raw_units(self.W_dec.detach()).cpu(),
         }
 
+    def rows(self, features: Tensor) -> Tensor:
+        """Decoder rows of some features in raw units, [n, D_out], without their graph."""
+        return self.preprocess_targets.rows_in_raw_units(self.decoder.rows(features).detach())
+
     def filters_of_inputs(self) -> dict[str, Tensor]:
         """Those of `filters` that have the geometry of inputs: without decoder rows where targets are not alike."""
         return {of: weights for of, weights in self.filters().items() if of == "encoder" or self.schema.alike}
