@@ -10,7 +10,9 @@ from sparsight.atlas import survey
 from sparsight.core import SAE, Atlas, Codes, Source
 from sparsight.errors import SparsightError
 from sparsight.spec import build
-from sparsight.views.playing import Ground, built, floats, played, sampled
+from sparsight.views.building import built
+from sparsight.views.features import floats
+from sparsight.views.playing import Ground, played, sampled, start
 
 EVERY = ("topk", "sigmoid_kl", "abs_topk", "transcoder", "stack", "matching_pursuit", "variational")
 
@@ -206,3 +208,17 @@ def test_records_carry_float32_little_endian(topk: tuple[SAE, Source]) -> None:
     np.testing.assert_allclose(rows, played(sae, raw, {1: 0.5}).rows, atol=max(record["rows"]["peaks"]) / 200)
     assert numbers_of(floats(torch.tensor([1.0, -2.5], dtype=torch.float64))).tolist() == [1.0, -2.5]
     assert len(numbers_of(built(sae, raw, 2).record()["sums"])) == 3 * D
+
+
+def test_a_playground_begins_with_what_samples_and_codes_are_like(topk: tuple[SAE, Source], atlas: Atlas) -> None:
+    sae, source = topk
+    record = start(sae, source, Ground.of(source), atlas)
+    assert (record["inputs"], record["features"], record["shape"]) == (D, F, (4, 4))
+    assert record["bounds"] == [0.0, None]
+    assert record["examples"][:2] == [0, 1] and record["labels"][:2] == ["0", "1"]
+    assert record["generates"] is None and record["classes"] == ("0", "1")
+    assert "atlas" in start(sae, source, Ground.of(source), None)["generates"]
+    skip, pairs = trained("skip_transcoder")
+    record = start(skip, pairs, Ground.of(pairs), survey(skip, pairs))
+    assert "codes alone do not decide" in record["generates"]
+    assert (record["outputs"], record["target_shape"]) == (10, None)

@@ -1,6 +1,5 @@
 """What a model makes of a sample that somebody draws, and of codes that somebody sets."""
 
-import base64
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,15 +8,18 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from sparsight.core import SAE, Atlas, Codes, Source, generator
 from sparsight.core.sampling import spread
 from sparsight.errors import SparsightError, did_you_mean
-from sparsight.views.features import numbers, packed
+from sparsight.views.building import checked, decoded, firing, share, target_of
+from sparsight.views.features import floats, labelled, numbers, packed
+from sparsight.views.samples import chosen
 
 LOOKED_AT = 2048
 """Samples, evenly spread, that say what samples are like."""
+EXAMPLES = 24
+"""Samples that are offered."""
 _PURPOSE = 11
 
 
@@ -56,6 +58,45 @@ class Ground:
             "highs": floats(self.high),
             "usual": floats(self.usual),
         }
+
+
+def start(sae: SAE, source: Source, ground: Ground, atlas: Atlas | None) -> dict[str, Any]:
+    """What a playground begins with.
+
+    - `inputs`, `outputs`, `features`: how many. `shape`, `target_shape`: of one, where it is a picture, else None.
+      `names` of inputs, `sites` with their widths.
+    - `low`, `high`, `paper`, `lows`, `highs`, `usual`: as `Ground` has them.
+    - `bounds`: codes never leave them; None where there is none.
+    - `samples`: how many there are; `examples`: some that show what there is, with their `labels`.
+    - `generates`: None, or why no codes can be drawn; `classes`: of which they can.
+    """
+    schema, ids = sae.schema, chosen(source, EXAMPLES)
+    return {
+        "inputs": sae.n_inputs,
+        "outputs": sae.sizes.n_targets,
+        "features": sae.n_latents,
+        "shape": schema.shape,
+        "target_shape": schema.of_targets.shape,
+        "names": schema.names,
+        "sites": schema.sites,
+        **ground.record(),
+        "bounds": [bound if math.isfinite(bound) else None for bound in sae.activation.bounds],
+        "samples": len(source),
+        "examples": ids.tolist(),
+        "labels": labelled(source, ids),
+        "generates": _why_not(sae, atlas),
+        "classes": atlas.samples["classes"] if atlas is not None and "class_mean" in atlas else None,
+    }
+
+
+def _why_not(sae: SAE, atlas: Atlas | None) -> str | None:
+    if atlas is None:
+        return "make the atlas first: it knows how often features fire"
+    try:
+        sae.decode(Codes.none(1, sae.n_latents, sae.b_dec))
+    except SparsightError as error:
+        return str(error)
+    return None
 
 
 @dataclass(frozen=True)
@@ -117,18 +158,18 @@ def played(
         SparsightError: the sample does not fit or is not finite, a feature does not exist, or what comes out is not
             finite.
     """
-    raw = _checked(sae, raw)
+    raw = checked(sae, raw)
     edits = _set(sae, edits or {})
     x = sae.preprocess(raw)
     codes = sae.encode(x).dense()
     changed = codes.clone()
     for feature, value in edits.items():
         changed[0, feature] = value
-    recon, edited = _decoded(sae, codes, x), _decoded(sae, changed, x)
-    active, parts = _parts(sae, codes[0])
+    recon, edited = decoded(sae, codes, x), decoded(sae, changed, x)
+    active, parts = firing(sae, codes[0])
     order = active[parts.argsort(descending=True, stable=True)[:most]].tolist()
     features = torch.tensor([*order, *(feature for feature in edits if feature not in set(order))], dtype=torch.long)
-    target = _goal(sae, raw, target)
+    target = target_of(sae, raw, target)
     norms = sae.decoder.rows(features).norm(dim=1)
     return Played(
         sample=raw[0].cpu(),
@@ -140,67 +181,8 @@ def played(
         rows=sae.rows(features).cpu(),
         recon=recon[0].cpu(),
         edited=edited[0].cpu(),
-        explained=_explained(target, recon[0], mean),
-        edited_explained=_explained(target, edited[0], mean),
-    )
-
-
-@dataclass(frozen=True)
-class Built:
-    """A sample, feature by feature, in raw units."""
-
-    features: Tensor  # [n], the largest part first
-    codes: Tensor  # [n]
-    sums: Tensor  # [n + 1, D_out], the first without any feature
-    added: Tensor  # [n, D_out], code · row
-    recon: Tensor  # [D_out], with all features
-    explained: list[float | None]  # [n + 1], by each sum, as `Played` has it
-
-    def record(self) -> dict[str, Any]:
-        """As pages read it."""
-        return {
-            "features": self.features.tolist(),
-            "codes": self.codes.tolist(),
-            "sums": floats(self.sums),
-            "added": packed(self.added),
-            "recon": floats(self.recon),
-            "explained": self.explained,
-        }
-
-
-@torch.no_grad()
-def built(sae: SAE, raw: Tensor, steps: int, *, mean: Tensor | None = None, target: Tensor | None = None) -> Built:
-    """One sample, [D], built feature by feature: first what is there without any, then the largest part first.
-
-    A feature's part is |code| ‖W_dec_j‖.
-
-    Args:
-        sae: the model.
-        raw: the sample.
-        steps: features, at most.
-        mean: as `played` has it.
-        target: likewise.
-
-    Raises:
-        SparsightError: the sample does not fit, or something is not finite.
-    """
-    raw = _checked(sae, raw)
-    x = sae.preprocess(raw)
-    codes = sae.encode(x).dense()[0]
-    active, parts = _parts(sae, codes)
-    features = active[parts.argsort(descending=True, stable=True)[:steps]]
-    n = len(features)
-    partial = codes.new_zeros(n + 1, len(codes))
-    partial[:, features] = codes[features].expand(n + 1, n).tril(-1)
-    sums = _decoded(sae, partial, x.expand(n + 1, -1)).cpu()
-    target = _goal(sae, raw, target)
-    return Built(
-        features=features.cpu(),
-        codes=codes[features].cpu(),
-        sums=sums,
-        added=(sae.rows(features) * codes[features, None]).cpu(),
-        recon=_decoded(sae, codes[None], x)[0].cpu(),
-        explained=[_explained(target, made, mean) for made in sums],
+        explained=share(target, recon[0], mean),
+        edited_explained=share(target, edited[0], mean),
     )
 
 
@@ -246,7 +228,7 @@ def sampled(sae: SAE, atlas: Atlas, n: int, seed: int, label: str | None = None)
     pick = (torch.rand(len(features), generator=dice).numpy() * known).astype(int)
     codes = torch.zeros(n, sae.n_latents)
     codes[at, features] = torch.from_numpy(np.array(atlas["random_values"][features.numpy(), pick], np.float32))
-    return Sampled(codes, _decoded(sae, codes.to(sae.b_dec), None).cpu())
+    return Sampled(codes, decoded(sae, codes.to(sae.b_dec), None).cpu())
 
 
 def _rate_in(atlas: Atlas, label: str) -> Tensor:
@@ -260,18 +242,6 @@ def _rate_in(atlas: Atlas, label: str) -> Tensor:
     return torch.from_numpy(np.clip(np.where(size > 0, mean / np.where(size > 0, size, 1), 0), 0, 1).astype(np.float32))
 
 
-def _checked(sae: SAE, raw: Tensor) -> Tensor:
-    """A sample as a batch, [1, D]."""
-    if raw.ndim != 1 or len(raw) != sae.n_inputs:
-        raise SparsightError(f"a sample has {sae.n_inputs} numbers, and here are {raw.numel()}")
-    raw = raw.to(sae.b_dec)
-    wrong = (~raw.isfinite()).nonzero().flatten().tolist()
-    if wrong:
-        name = sae.schema.names[wrong[0]] if sae.schema.names else f"number {wrong[0] + 1} of the sample"
-        raise SparsightError(f"{name} is {float(raw[wrong[0]])}: give finite numbers")
-    return raw[None]
-
-
 def _set(sae: SAE, edits: Mapping[int, float]) -> Mapping[int, float]:
     for feature, value in edits.items():
         if not 0 <= feature < sae.n_latents:
@@ -279,38 +249,3 @@ def _set(sae: SAE, edits: Mapping[int, float]) -> Mapping[int, float]:
         if not math.isfinite(value):
             raise SparsightError(f"feature {feature} cannot be set to {value}: give a finite number")
     return edits
-
-
-def _parts(sae: SAE, codes: Tensor) -> tuple[Tensor, Tensor]:
-    """The features that fire, and |code| ‖W_dec_j‖ of each, [m]; rows of the others are not looked at."""
-    active = codes.nonzero().squeeze(1)
-    return active, codes[active].abs() * sae.decoder.rows(active).norm(dim=1)
-
-
-def _decoded(sae: SAE, codes: Tensor, x: Tensor | None) -> Tensor:
-    """What is made of codes, [B, F], in raw units; only the rows of those that are not 0 are read."""
-    counts = codes.count_nonzero(1)
-    index = codes.nonzero(as_tuple=True)
-    ragged = Codes(codes[index], sae.n_latents, index[1], functional.pad(counts.cumsum(0), (1, 0)))
-    outputs = sae.preprocess_targets.inverse(sae.decode(ragged, x))
-    if not outputs.isfinite().all():
-        raise SparsightError("what the model makes of this is not finite: take smaller numbers")
-    return outputs
-
-
-def _goal(sae: SAE, raw: Tensor, target: Tensor | None) -> Tensor | None:
-    """What should come out; None: nobody knows."""
-    return raw[0] if target is None and sae.schema.n_targets is None else target
-
-
-def _explained(target: Tensor | None, made: Tensor, mean: Tensor | None) -> float | None:
-    if target is None or mean is None:
-        return None
-    goal = target.double().cpu()
-    power = float((goal - mean.double()).square().sum())
-    return 1 - float((goal - made.double().cpu()).square().sum()) / power if power > 0 else None
-
-
-def floats(values: Tensor) -> str:
-    """Numbers as float32, little-endian, in base64: a page has them as a Float32Array."""
-    return base64.b64encode(values.cpu().numpy().astype("<f4").tobytes()).decode()

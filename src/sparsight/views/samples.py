@@ -10,8 +10,8 @@ from torch import Tensor
 
 from sparsight.core import SAE, Source
 from sparsight.core.sampling import spread
+from sparsight.views.building import built
 from sparsight.views.pictures import coloured, tiled
-from sparsight.views.playing import built
 
 SAMPLES, BUILT, PARTS = 12, 3, 14
 """Samples that pages show, how many of them are built up, and of how many features each."""
@@ -54,7 +54,7 @@ def reconstructions(sae: SAE, source: Source, ids: Tensor) -> np.ndarray | None:
 
 @torch.no_grad()
 def build_up(sae: SAE, source: Source, id: int, steps: int) -> dict[str, Any]:
-    """One sample, built feature by feature as `playing.built` does.
+    """One sample, built feature by feature as `building.built` does.
 
     Returns:
         `picture`, uint8: above the sum so far, ending with the whole reconstruction and the sample; below the row that
