@@ -89,7 +89,7 @@ def test_a_feature_adds_its_row_in_raw_units() -> None:
 
 def test_the_explained_share_is_beside_the_mean(topk: tuple[SAE, Source]) -> None:
     sae, source = topk
-    raw, mean = source.gather(torch.tensor([3]))[0], Ground.of(source).mean
+    raw, mean = source.gather(torch.tensor([3]))[0], Ground.of(source).outputs.mean
     found = played(sae, raw, {2: 3.0}, mean=mean)
     power = (raw - mean).square().sum()
     assert found.explained == pytest.approx(1 - float((raw - found.recon).square().sum() / power))
@@ -100,10 +100,10 @@ def test_the_explained_share_is_beside_the_mean(topk: tuple[SAE, Source]) -> Non
 
 def test_what_must_come_out_is_known_of_a_transcoder_only_if_it_is_given() -> None:
     sae, source = trained("transcoder")
-    ids, mean = torch.tensor([3]), Ground.of(source).mean
+    ids, mean = torch.tensor([3]), Ground.of(source).outputs.mean
     raw, targets = source.gather(ids)[0], source.targets(ids)
     assert targets is not None and len(mean) == targets.shape[1] != D
-    assert played(sae, raw, mean=mean).explained is None
+    assert played(sae, raw, mean=mean).explained is None and played(sae, raw).record()["target"] is None
     found = played(sae, raw, mean=mean, target=targets[0])
     power = (targets[0] - mean).square().sum()
     assert found.explained == pytest.approx(1 - float((targets[0] - found.recon).square().sum() / power), abs=1e-5)
@@ -185,12 +185,17 @@ def test_a_way_past_the_codes_cannot_be_drawn() -> None:
 def test_the_ground_says_what_samples_are_like(topk: tuple[SAE, Source]) -> None:
     _, source = topk
     found, x = Ground.of(source), source.gather(torch.arange(512))
-    record = found.record()
+    record = found.inputs.record()
     assert (record["low"], record["high"]) == (float(x.min()), float(x.max()))
     np.testing.assert_array_equal(numbers_of(record["lows"]), x.amin(0))
-    np.testing.assert_allclose(numbers_of(record["usual"]), x.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(numbers_of(record["mean"]), x.mean(0), rtol=1e-5)
+    assert found.outputs is found.inputs
+    pairs = toy_source(targets=True)
+    targets = pairs.targets(torch.arange(512))
+    assert targets is not None
+    torch.testing.assert_close(Ground.of(pairs).outputs.high, targets.amax(0))
     digits = Ground.of(build("source", "digits"))
-    assert (digits.record()["low"], digits.record()["high"], digits.paper) == (0.0, 1.0, 0.0)
+    assert (float(digits.inputs.low.min()), float(digits.inputs.high.max()), digits.paper) == (0.0, 1.0, 0.0)
     light = Ground.of(
         build("source", "arrays", data=1 - build("source", "digits").gather(torch.arange(9)), shape=[28, 28])
     )
@@ -213,7 +218,7 @@ def test_records_carry_float32_little_endian(topk: tuple[SAE, Source]) -> None:
 def test_a_playground_begins_with_what_samples_and_codes_are_like(topk: tuple[SAE, Source], atlas: Atlas) -> None:
     sae, source = topk
     record = start(sae, source, Ground.of(source), atlas)
-    assert (record["inputs"], record["features"], record["shape"]) == (D, F, (4, 4))
+    assert (record["inputs"]["count"], record["features"], record["inputs"]["shape"]) == (D, F, (4, 4))
     assert record["bounds"] == [0.0, None]
     assert record["examples"][:2] == [0, 1] and record["labels"][:2] == ["0", "1"]
     assert record["generates"] is None and record["classes"] == ("0", "1")
@@ -221,4 +226,4 @@ def test_a_playground_begins_with_what_samples_and_codes_are_like(topk: tuple[SA
     skip, pairs = trained("skip_transcoder")
     record = start(skip, pairs, Ground.of(pairs), survey(skip, pairs))
     assert "codes alone do not decide" in record["generates"]
-    assert (record["outputs"], record["target_shape"]) == (10, None)
+    assert (record["outputs"]["count"], record["outputs"]["shape"]) == (10, None)

@@ -82,7 +82,7 @@ def _atlas(one: Opened) -> Atlas | None:
 def _play(one: Opened, asked: Asked) -> Response:
     """A sample with codes that are set. `largest`: the largest code of each listed feature on the data."""
     raw, target = _sample(one, asked)
-    found = playing.played(one.sae, raw, asked.edits, asked.most, mean=_ground(one).mean, target=target)
+    found = playing.played(one.sae, raw, asked.edits, asked.most, mean=_ground(one).outputs.mean, target=target)
     atlas = _atlas(one)
     largest = None if atlas is None else numbers(np.asarray(atlas["max"][found.features.numpy()]))
     return answer({**found.record(), "largest": largest})
@@ -91,7 +91,7 @@ def _play(one: Opened, asked: Asked) -> Response:
 def _build(one: Opened, asked: Asked) -> Response:
     """A sample, feature by feature."""
     raw, target = _sample(one, asked)
-    return answer(playing.built(one.sae, raw, asked.most, mean=_ground(one).mean, target=target).record())
+    return answer(playing.built(one.sae, raw, asked.most, mean=_ground(one).outputs.mean, target=target).record())
 
 
 def _generate(one: Opened, wanted: Wanted) -> Response:

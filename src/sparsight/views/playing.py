@@ -24,13 +24,36 @@ _PURPOSE = 11
 
 
 @dataclass(frozen=True)
+class Range:
+    """What rows of numbers are like, in raw units."""
+
+    low: Tensor  # [D]
+    high: Tensor  # [D]
+    mean: Tensor  # [D]
+
+    @classmethod
+    def of(cls, rows: Tensor) -> "Range":
+        """That of some rows, [n, D]."""
+        return cls(rows.amin(0), rows.amax(0), rows.double().mean(0).float())
+
+    def record(self) -> dict[str, Any]:
+        """As pages read it; `low` and `high` of all numbers together, `lows` and `highs` of each."""
+        return {
+            "low": float(self.low.min()),
+            "high": float(self.high.max()),
+            "lows": floats(self.low),
+            "highs": floats(self.high),
+            "mean": floats(self.mean),
+        }
+
+
+@dataclass(frozen=True)
 class Ground:
     """What samples are like: what a new one is drawn on, and measured against."""
 
-    low: Tensor  # [D], raw
-    high: Tensor  # [D], raw
-    usual: Tensor  # [D], the mean
-    mean: Tensor  # [D_out], the mean of the targets
+    inputs: Range
+    outputs: Range
+    """Of the targets; where they are the inputs, the same."""
     paper: float
     """What pictures have at their border, in the middle: what is drawn on."""
 
@@ -39,47 +62,27 @@ class Ground:
         """That of some samples."""
         ids = spread(len(source), LOOKED_AT)
         raw, targets = source.gather(ids), source.targets(ids)
-        usual = raw.double().mean(0).float()
-        mean = usual if targets is None else targets.double().mean(0).float()
-        shape = source.schema.shape
-        paper = raw.median()
-        if shape is not None:
-            pixels = raw.unflatten(1, (*shape[:2], -1))
-            paper = torch.cat([pixels[:, at].flatten() for at in (0, -1)]).median()
-        return cls(raw.amin(0), raw.amax(0), usual, mean, float(paper))
-
-    def record(self) -> dict[str, Any]:
-        """As pages read it; `low` and `high` of all inputs together, `lows` and `highs` of each."""
-        return {
-            "low": float(self.low.min()),
-            "high": float(self.high.max()),
-            "paper": self.paper,
-            "lows": floats(self.low),
-            "highs": floats(self.high),
-            "usual": floats(self.usual),
-        }
+        inputs, shape = Range.of(raw), source.schema.shape
+        pixels = raw if shape is None else raw.unflatten(1, (*shape[:2], -1))[:, [0, -1]]
+        return cls(inputs, inputs if targets is None else Range.of(targets), float(pixels.median()))
 
 
 def start(sae: SAE, source: Source, ground: Ground, atlas: Atlas | None) -> dict[str, Any]:
     """What a playground begins with.
 
-    - `inputs`, `outputs`, `features`: how many. `shape`, `target_shape`: of one, where it is a picture, else None.
-      `names` of inputs, `sites` with their widths.
-    - `low`, `high`, `paper`, `lows`, `highs`, `usual`: as `Ground` has them.
+    - `inputs` and `outputs`: their `count`; their `shape`, where they are pictures; their `names`, where they have some;
+      and what `Range` says. `sites` with their widths. `features`: how many. `paper`: as `Ground` has it.
     - `bounds`: codes never leave them; None where there is none.
     - `samples`: how many there are; `examples`: some that show what there is, with their `labels`.
     - `generates`: None, or why no codes can be drawn; `classes`: of which they can.
     """
-    schema, ids = sae.schema, chosen(source, EXAMPLES)
+    schema, made, ids = sae.schema, sae.schema.of_targets, chosen(source, EXAMPLES)
     return {
-        "inputs": sae.n_inputs,
-        "outputs": sae.sizes.n_targets,
-        "features": sae.n_latents,
-        "shape": schema.shape,
-        "target_shape": schema.of_targets.shape,
-        "names": schema.names,
+        "inputs": {"count": sae.n_inputs, "shape": schema.shape, "names": schema.names, **ground.inputs.record()},
+        "outputs": {"count": made.n_inputs, "shape": made.shape, "names": made.names, **ground.outputs.record()},
         "sites": schema.sites,
-        **ground.record(),
+        "features": sae.n_latents,
+        "paper": ground.paper,
         "bounds": [bound if math.isfinite(bound) else None for bound in sae.activation.bounds],
         "samples": len(source),
         "examples": ids.tolist(),
@@ -104,6 +107,7 @@ class Played:
     """A sample, its codes, and what is made of them before and after an edit; all in raw units but for codes."""
 
     sample: Tensor  # [D]
+    target: Tensor | None  # [D_out], what should come out, where that is known
     fires: int
     """Features that fire, of all."""
     features: Tensor  # [m], those with the largest parts, and then the edited ones that are not among them
@@ -121,6 +125,7 @@ class Played:
         """As pages read it."""
         return {
             "sample": floats(self.sample),
+            "target": None if self.target is None else floats(self.target),
             "fires": self.fires,
             "features": self.features.tolist(),
             "codes": self.codes.tolist(),
@@ -173,6 +178,7 @@ def played(
     norms = sae.decoder.rows(features).norm(dim=1)
     return Played(
         sample=raw[0].cpu(),
+        target=None if target is None else target.cpu(),
         fires=len(active),
         features=features,
         codes=codes[0, features].cpu(),
