@@ -25,7 +25,7 @@ from torch import Tensor
 from sparsight.core import Atlas
 from sparsight.errors import SparsightError
 from sparsight.spec import explain
-from sparsight.views import playing
+from sparsight.views import building, playing
 from sparsight.views.features import numbers
 
 
@@ -91,7 +91,7 @@ def _play(one: Opened, asked: Asked) -> Response:
 def _build(one: Opened, asked: Asked) -> Response:
     """A sample, feature by feature."""
     raw, target = _sample(one, asked)
-    return answer(playing.built(one.sae, raw, asked.most, mean=_ground(one).outputs.mean, target=target).record())
+    return answer(building.built(one.sae, raw, asked.most, mean=_ground(one).outputs.mean, target=target).record())
 
 
 def _generate(one: Opened, wanted: Wanted) -> Response:
