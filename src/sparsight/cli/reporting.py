@@ -29,6 +29,7 @@ def make(run: Run, data: str | None, out: Path | None, export: Path | None, cons
     place = out or run.path / "report.html"
     nulls = NULLS if run.recipe["n_latents"] <= COMPARED else NULLS[:-1]
     compared = comparison.beside([run], [(training, measured)], nulls)
+    run.put_compared(compared)
     atlas = surveyed(run, measured)
     drawn = figures.every(run, atlas, measured)
     write(place, report.html(run, atlas, measured, compared, drawn).encode())

@@ -63,7 +63,7 @@ def population(run: Run, atlas: Atlas) -> dict[str, str]:
         said = f"share of samples in which it fires ({silent} never)"
         found["How often features fire"] = charts.bars(counts, edges, x=said, y="features", log_x=True)
     counts, edges = np.histogram(mean, 30)
-    marks = {f"target {at:g}": at for at in _targets(run.recipe)}
+    marks = {f"target {at:g}": at for at in targets(run.recipe)}
     found["Mean activity"] = charts.bars(counts, edges, x="mean code over samples", y="features", marks=marks)
     for of in ("encoder", "decoder"):
         column = atlas.columns.get(f"{of}.moran")
@@ -74,7 +74,7 @@ def population(run: Run, atlas: Atlas) -> dict[str, str]:
     return found
 
 
-def _targets(recipe: dict[str, Any]) -> list[float]:
+def targets(recipe: dict[str, Any]) -> list[float]:
     """The mean activities that terms pull towards."""
     parts = [recipe["architecture"], *recipe["terms"].values()]
     return [part["target"] for part in parts if isinstance(part.get("target"), float)]
