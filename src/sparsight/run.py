@@ -26,6 +26,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from html import escape
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +234,10 @@ class Run:
             notes = {**self.notes(), feature: text}
             kept = {str(n): notes[n] for n in sorted(notes) if notes[n].strip()}
             write(self.path / "notes.json", (json.dumps(kept, indent=1, ensure_ascii=False) + "\n").encode())
+
+    def explore(self, height: int = 720) -> Any:
+        """The explorer of this run: as the last line of a notebook's cell it is shown, `height` pixels high."""
+        return import_module("sparsight.explore.notebook").shown(self, height)  # a face: nothing here rests on it
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the figures, and the picture of its features where a face has made one."""
