@@ -108,8 +108,8 @@ class Run:
                 break
         return lines
 
-    def sae(self) -> SAE:
-        """The trained model.
+    def sae(self, *, mapped: bool = False) -> SAE:
+        """The trained model; where it is `mapped`, with weights that stay in their file (see `SAE.load`).
 
         Raises:
             SparsightError: there is none yet, or its file is damaged.
@@ -118,7 +118,7 @@ class Run:
         if not path.is_file():
             name = self.path.name
             raise SparsightError(f"the run {name!r} has not ended: `sparsight train --resume {self.path}` goes on")
-        return SAE.load(path)
+        return SAE.load(path, mapped=mapped)
 
     def source(self) -> Source:
         """The whole data set, as the recipe names it.
