@@ -30,7 +30,8 @@ export async function open(place, { run, query }) {
   palette.colours = query.get("colours") ?? "grey";
   palette.scale = query.get("scale") ?? "own";
   if (!shown.includes(state.view)) state.view = shown[0];
-  let order = everything(about.features);
+  const all = () => (about.shown ? Uint32Array.from(about.shown) : everything(about.features));
+  let order = all();
   let rate = null;
   let current = null;
   let named = {};
@@ -94,7 +95,7 @@ export async function open(place, { run, query }) {
 
   async function refresh() {
     wrong.hidden = true;
-    let kept = everything(about.features);
+    let kept = all();
     try {
       if (state.where.trim()) {
         const { names, test } = parse(state.where, meaning(columns, prefix()));
@@ -114,7 +115,7 @@ export async function open(place, { run, query }) {
     named = {};
     for (const name of told()) named[name] = await column(run, name);
     await current.show({ order, sort: state.sort });
-    count.textContent = kept.length === about.features ? `${say(about.features)} features` : `${say(kept.length)} of ${say(about.features)}`;
+    count.textContent = kept.length === all().length ? `${say(kept.length)} features` : `${say(kept.length)} of ${say(about.features)}`;
     keep();
   }
 
