@@ -2,7 +2,7 @@
 
 import { act, ask, frozen, of, samples, tiles } from "./ask.js";
 import { announce, card, element, say, sorry, svg } from "./dom.js";
-import { command, gauge } from "./marks.js";
+import { command, gauge, written } from "./marks.js";
 import { filterCanvas, sampleCanvas } from "./paint.js";
 import { figure, saver } from "./save.js";
 
@@ -15,7 +15,7 @@ export async function open(place, { run }) {
   const show = { run, about, charts: new Map() };
   const wrong = element("div");
   const real = element("div");
-  place.append(element("h1", {}, `Is it well? Is it real?`), element("p", { className: "lead" }, about.name), wrong, real);
+  place.append(element("h1", {}, "Findings and evidence"), element("p", { className: "lead" }, about.lead), wrong, real);
   await Promise.all([
     ask(of(run, "findings")).then((found) => findings(wrong, show, found), (error) => wrong.append(sorry(error))),
     ask(of(run, "evidence")).then((found) => evidence(real, show, found), (error) => real.append(sorry(error))),
@@ -46,7 +46,7 @@ function findings(place, show, found) {
       element("p", {}, counts.map(([severity, n]) => [element("span", { className: `light ${severity}` }, `${n} ${severity}`), " "]), "Causes come before their effects."),
       element("p", { className: "soft" }, "In the pictures of numbers ● is here, | where the finding begins, ◇ the null: what chance gives, or a model that has learned nothing."));
   }
-  if (!frozen) head.append(element("div", { className: "controls" }, look, said), element("p", { className: "soft" }, "In a terminal:"), command(found.command));
+  if (!frozen) head.append(element("div", { className: "controls" }, look, element("span", { className: "soft" }, "or in a terminal"), command(found.command), said));
   if (found.mended.length) head.append(mending(show, found));
   place.replaceChildren(head, element("ol", { className: "findings" }, found.findings.map((each) => finding(show, each))));
 }
@@ -75,7 +75,7 @@ function finding(show, one) {
   const terms = [["cause", one.cause], ["fix", one.fix]].filter(([, text]) => text);
   const made = element("li", { className: "card" },
     element("h3", {}, element("span", { className: `light ${one.severity}` }, one.severity), ` ${one.id} ${one.rule}`),
-    element("p", { className: "said" }, `${one.said}.`),
+    element("p", { className: "said" }, written(one.said)),
     one.numbers.length ? numbers(one) : null,
     element("dl", {}, terms.map(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]),
       one.changes.length ? [element("dt", {}, "change"), element("dd", {}, one.changes.map((change) => [element("code", {}, change), " "]))] : null,
@@ -145,17 +145,24 @@ function evidence(place, show, found) {
   }
   head.append(element("p", { className: "soft" }, "Each claim with its interval of 95 % (━) and what its null gives (◇). ● holds, ○ does not."));
   if (found.real !== null) head.append(element("p", {}, element("b", { className: "big" }, `${say(found.real)} of ${say(found.of)}`), " features are real."));
+  const cell = (title, text) => element("td", { data: { title } }, text);
   const rows = found.claims.map((claim) => element("tr", {},
     element("th", { scope: "row" }, claim.holds ? "● " : "○ ", claim.name, element("span", { className: "unseen" }, claim.holds ? " holds" : " does not hold")),
-    element("td", {}, claim.value), element("td", {}, claim.interval), element("td", {}, claim.null), element("td", { className: "gauged" }, gauge(claim.numbers) ?? "")));
+    element("td", { className: "said" }, written(claim.said)), cell("value", claim.value), cell("95 %", claim.interval), cell("null", claim.null), element("td", { className: "gauged" }, gauge(claim.numbers) ?? "")));
   head.append(
     element("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": "claims" },
-      element("table", {}, element("thead", {}, element("tr", {}, ["claim", "value", "95 %", "null"].map((name) => element("th", { scope: "col" }, name)), element("td"))), element("tbody", {}, rows))),
-    element("ul", {}, found.claims.map((claim) => element("li", {}, element("b", {}, claim.name), `: ${claim.said}.`)),
-      Object.entries(found.left_out).map(([name, why]) => element("li", {}, element("b", {}, name), ` is left out: ${why}.`))));
+      element("table", { className: "claims" }, element("thead", {}, element("tr", {}, ["claim", "what was found", "value", "95 %", "null"].map((name) => element("th", { scope: "col" }, name)), element("td"))), element("tbody", {}, rows))),
+    Object.entries(found.left_out).map(([name, why]) => element("p", { className: "soft" }, element("b", {}, name), ` is left out: ${why}.`)));
   if (found.features && show.about.sides.includes("decoder")) reality(show, found).then((part) => head.after(part), (error) => head.after(sorry(error)));
+  else if (found.features) head.append(numbered(show.run, found.features));
   const drawn = Object.entries(found.charts).map(([title, text]) => element("div", {}, element("h3", {}, title), figure(title, svg(text, title))));
   if (drawn.length) place.append(card("Behind it", element("div", { className: "charts" }, drawn)));
+}
+
+/** The real features of data that are no pictures. */
+function numbered(run, { ids, columns }) {
+  const real = ids.filter((_, n) => columns.real[n]);
+  return element("p", {}, real.length ? "Real: " : "", real.map((id) => [element("a", { href: `#/${of(run, `feature/${id}`)}` }, String(id)), " "]));
 }
 
 /** Green where a feature is real, else from amber to red as it is less stable. */
