@@ -9,6 +9,7 @@ import { figure, saver } from "./save.js";
 const TILES = 12; // filters of a finding
 const COLUMNS = 20; // of the picture of real features
 const FRAME = 2;
+const HEADS = ["here", "begins at", "null"];
 
 export async function open(place, { run }) {
   const about = await ask(of(run, "about"));
@@ -87,10 +88,10 @@ function finding(show, one) {
 function numbers(one) {
   const rows = one.numbers.map((number) => element("tr", {},
     element("th", { scope: "row" }, number.name, number.about && element("span", { className: "null" }, number.about)),
-    [number.value, number.limit, number.null].map((value) => element("td", {}, say(value))),
+    ["value", "limit", "null"].map((key, n) => element("td", { data: { title: HEADS[n] } }, say(number[key]))),
     element("td", { className: "gauged" }, gauge(number) ?? "")));
   return element("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": `the numbers of ${one.id}` },
-    element("table", {}, element("thead", {}, element("tr", {}, element("td"), ["here", "begins at", "null"].map((head) => element("th", { scope: "col" }, head)), element("td"))), element("tbody", {}, rows)));
+    element("table", { className: "folding" }, element("thead", {}, element("tr", {}, element("td"), HEADS.map((head) => element("th", { scope: "col" }, head)), element("td"))), element("tbody", {}, rows)));
 }
 
 /** What a finding is about: filters beside their null, samples, or a chart. */
@@ -151,7 +152,7 @@ function evidence(place, show, found) {
     element("td", { className: "said" }, written(claim.said)), cell("value", claim.value), cell("95 %", claim.interval), cell("null", claim.null), element("td", { className: "gauged" }, gauge(claim.numbers) ?? "")));
   head.append(
     element("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": "claims" },
-      element("table", { className: "claims" }, element("thead", {}, element("tr", {}, ["claim", "what was found", "value", "95 %", "null"].map((name) => element("th", { scope: "col" }, name)), element("td"))), element("tbody", {}, rows))),
+      element("table", { className: "claims folding" }, element("thead", {}, element("tr", {}, ["claim", "what was found", "value", "95 %", "null"].map((name) => element("th", { scope: "col" }, name)), element("td"))), element("tbody", {}, rows))),
     Object.entries(found.left_out).map(([name, why]) => element("p", { className: "soft" }, element("b", {}, name), ` is left out: ${why}.`)));
   if (found.features && show.about.sides.includes("decoder")) reality(show, found).then((part) => head.after(part), (error) => head.after(sorry(error)));
   else if (found.features) head.append(numbered(show.run, found.features));

@@ -49,9 +49,10 @@ export function verdict(found) {
   return element("span", { className: "lights" }, lights.length ? lights : element("span", { className: "light green" }, "green"));
 }
 
-/** A sentence of the server as people write it: a capital letter, a full stop, and code as code. */
+/** A sentence of the server as people write it: a capital letter, where it begins with a word, a full stop, code as code. */
 export function written(text) {
-  const whole = text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+  const first = /^[a-z]+(?=[ ,:]|$)/.test(text) ? text.charAt(0).toUpperCase() : text.charAt(0);
+  const whole = first + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
   return whole.split("`").map((part, n) => (n % 2 ? element("code", {}, part) : part));
 }
 
