@@ -12,7 +12,9 @@ from typing import Any
 from sparsight.pages import files
 from sparsight.run import finite
 
-POLICY = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline' data: file: 'self'"
+POLICY = (
+    "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline' data: file: 'self'"
+)
 PREFIX = "sparsight/"
 
 
@@ -68,7 +70,10 @@ def _html(title: str, data: dict[str, Any], held: Held) -> str:
     for before, after in (
         ('<link rel="stylesheet" href="style.css">', f"<style>{style}</style>"),
         ('<script type="module" src="main.js"></script>', ""),
-        ("<title>sparsight</title>", f'<title>{escape(title)}</title>\n<meta http-equiv="Content-Security-Policy" content="{POLICY}">'),
+        (
+            "<title>sparsight</title>",
+            f'<title>{escape(title)}</title>\n<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
+        ),
         ("</body>", f"{inner}\n</body>"),
     ):
         assert before in text
