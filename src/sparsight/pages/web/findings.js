@@ -100,7 +100,7 @@ async function pictured(show, one) {
   const { about, run } = show;
   if (group === "filters") return about.sides.length ? filters(show, one) : listed(run, one);
   if (group === "samples") {
-    if (!about.shape) return null;
+    if (!about.shape || frozen) return null;
     const ids = Array.from({ length: TILES }, (_, n) => n);
     const { levels } = await samples(run, ids);
     return element("div", {}, element("h4", {}, "samples"), strip(ids, levels, (part) => sampleCanvas(part, about.shape)));
@@ -111,15 +111,17 @@ async function pictured(show, one) {
 }
 
 async function filters({ run, about }, one) {
-  const spread = Math.min(TILES, about.features);
-  const ids = one.features.length ? one.features.slice(0, TILES) : Array.from({ length: spread }, (_, n) => Math.round((n * (about.features - 1)) / Math.max(1, spread - 1)));
+  const known = about.shown ?? Array.from({ length: about.features }, (_, n) => n); // a report may hold some alone
+  const spread = Math.min(TILES, known.length);
+  const concerned = about.shown ? one.features.filter((id) => known.includes(id)) : one.features;
+  const ids = concerned.length ? concerned.slice(0, TILES) : Array.from({ length: spread }, (_, n) => known[Math.round((n * (known.length - 1)) / Math.max(1, spread - 1))]);
   const rows = await Promise.all(about.sides.map(async (side) => {
     const { levels } = await tiles(run, side, ids);
     const link = side === "null" ? null : (id) => `#/${of(run, `feature/${id}`)}`;
     return [element("h4", {}, side === "null" ? "null: white noise" : side), strip(ids, levels, (part) => filterCanvas(part, about.shape), link)];
   }));
   const more = one.features.length > TILES ? `, the worst ${TILES} of ${one.features.length}` : "";
-  const lead = one.features.length ? `Features concerned${more}` : "Some of all features, evenly spread";
+  const lead = concerned.length ? `Features concerned${more}` : "Some of all features, evenly spread";
   return element("div", {}, element("p", { className: "soft" }, lead), rows.flat());
 }
 
@@ -174,9 +176,15 @@ function frame(real, stability) {
   return unstable.map((from, n) => from + part * (stable[n] - from));
 }
 
+/** Those features that a report holds, where it holds some alone. */
+function kept({ ids, columns }, shown) {
+  const places = ids.map((_, n) => n).filter((n) => !shown || shown.includes(ids[n]));
+  return { ids: places.map((n) => ids[n]), columns: Object.fromEntries(Object.entries(columns).map(([name, values]) => [name, places.map((n) => values[n])])) };
+}
+
 /** Decoder rows in frames, the real ones first: each a link to its feature, and all as one picture to save. */
 async function reality({ run, about }, found) {
-  const { ids, columns } = found.features;
+  const { ids, columns } = kept(found.features, about.shown);
   const { levels } = await tiles(run, "decoder", ids);
   const width = levels.length / ids.length;
   const canvases = ids.map((_, n) => filterCanvas(levels.subarray(n * width, (n + 1) * width), about.shape));

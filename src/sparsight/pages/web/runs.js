@@ -180,14 +180,15 @@ export async function open(place, { query }) {
   };
 }
 
-/** Up and down go from row to row. */
+/** Up and down go from row to row, past those that cannot be opened. */
 function walk(event) {
-  const step = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
-  const row = event.target.closest("tr");
-  if (!step || !row?.[step]) return;
-  const kind = event.target.matches("input") ? "input" : "a.name";
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (!step) return;
+  const targets = [...event.currentTarget.querySelectorAll(event.target.matches("input") ? "input" : "a.name")];
+  const here = targets.indexOf(event.target.closest("tr").querySelector(event.target.matches("input") ? "input" : "a.name"));
+  if (!targets[here + step]) return;
   event.preventDefault();
-  (row[step].querySelector(kind) ?? row[step].querySelector("a"))?.focus();
+  targets[here + step].focus();
 }
 
 /** Strips of filters that are asked for when they come into view, one after the other. */
