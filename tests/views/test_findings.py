@@ -9,7 +9,7 @@ from toys import F, toy_source
 from sparsight.core import Finding, Number
 from sparsight.job import Recipe, train
 from sparsight.run import Run
-from sparsight.spec import factory, names
+from sparsight.spec import build, names
 from sparsight.views import findings
 from sparsight.views.findings import described
 
@@ -51,7 +51,7 @@ def test_there_is_something_to_show_for_every_rule(run: Run) -> None:
     shown = {each["rule"]: tuple(each["shown"]) for each in described(run)["findings"]}
     assert {group for group, _ in shown.values()} <= {"filters", "samples", "training", "population"}
     assert set(findings.BY_RULE) <= set(known)
-    assert {factory("rule", rule).stage for rule in known} <= set(findings.BY_STAGE)
+    assert {build("rule", rule).stage for rule in known} <= set(findings.BY_STAGE)
     assert shown["raw-patches"] == ("samples", "")
 
 

@@ -160,8 +160,8 @@ def chosen(
             drawn.append(dot)
             continue
         if marked[number] and marked.sum() <= NAMED:
-            near = a < LEFT + 90  # there the name stands below, to the right of the point
-            dot += _text(a + (9 if near else -9), b + (14 if near else -7), name, "start" if near else "end")
+            near = a < LEFT + 90  # beside the axis there is no room to the left
+            dot += _text(a + (-4 if near else -9), b - (10 if near else 7), name, "start" if near else "end")
         drawn.append(f'<a href="{escape(links[int(number)])}" aria-label="{escape(name)}">{dot}</a>')
     return _svg(frame.draw(x, y) + "".join(drawn), role="img" if links is None else "group")
 

@@ -11,6 +11,7 @@ const SHOWN = 6; // filters of a row
 const LARGEST = 2e7; // parameters of a model of which a row shows filters
 const AGAIN = 4000;
 const MOST = 4; // runs that are compared at once
+const ROWS = 60; // shown before one asks for all
 const percent = (value) => (Number.isFinite(value) ? `${(100 * value).toFixed(1)} %` : "–");
 
 const COLUMNS = [
@@ -71,6 +72,11 @@ export async function open(place, { query }) {
   const beside = element("button", { className: "main", onclick: () => (location.hash = `#/compare?runs=${[...chosen].map(encodeURIComponent).join(",")}`) }, "Compare");
   const plots = element("div", { className: "charts pareto" });
   const lazy = thumbnails();
+  let whole = false;
+  const more = element("button", { className: "more", onclick: () => {
+    whole = true;
+    fill();
+  } });
   const filter = element("input", { type: "search", value: state.find, placeholder: "name, recipe, architecture", oninput: settled(120, () => {
     state.find = filter.value;
     fill();
@@ -85,7 +91,7 @@ export async function open(place, { query }) {
         beside, told,
         element("a", { href: "#/new", className: "button" }, "Train a new one"),
         element("button", { onclick: () => saveCsv("runs", COLUMNS.filter((c) => c.of).map((c) => c.title), shown().map((row) => COLUMNS.filter((c) => c.of).map((c) => value(c, row)))) }, "Save as CSV")),
-      element("div", { className: "scroll" }, table)),
+      element("div", { className: "scroll" }, table), more),
     plots);
 
   const value = (column, row) => (row.damaged ? (column.key === "name" ? row.name : null) : column.of(row));
@@ -97,7 +103,7 @@ export async function open(place, { query }) {
     const sign = state.down ? -1 : 1;
     return kept.sort((a, b) => {
       const [left, right] = [value(column, a), value(column, b)];
-      if (left === right) return a.key < b.key ? -1 : 1;
+      if (left === right || column.key === "name") return (column.key === "name" ? sign : 1) * a.key.localeCompare(b.key, "en", { numeric: true });
       if (left === null || left === undefined) return 1;
       if (right === null || right === undefined) return -1;
       return sign * (left < right ? -1 : 1);
@@ -119,7 +125,9 @@ export async function open(place, { query }) {
         column.of ? element("button", { onclick: () => by(column.key) }, column.title, element("span", { "aria-hidden": "true" }, state.sort === column.key ? (state.down ? " ↓" : " ↑") : "")) : column.title,
         column.none && element("span", { className: "null" }, column.none))));
     const rows = shown();
-    body.replaceChildren(...rows.map(line));
+    body.replaceChildren(...(whole ? rows : rows.slice(0, ROWS)).map(line));
+    more.hidden = whole || rows.length <= ROWS;
+    more.textContent = `Show all ${rows.length}`;
     count();
   }
 
