@@ -22,6 +22,7 @@ BY_RULE = {
     "target-missed": ("population", "Mean activity"),
     "half-a-divergence": ("population", "Mean activity"),
     "dense": ("population", "How often features fire"),
+    "noise-strength": ("samples", ""),
     "no-weight-decay": ("filters", ""),
     "filters-collapsed": ("filters", ""),
 }
