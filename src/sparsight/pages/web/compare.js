@@ -60,12 +60,12 @@ function chooser(known, there) {
     there.length < MOST && left.length ? labelled("add", add) : null);
 }
 
-/** For each row of numbers, which are the best; none where all are equal or one is not known. */
+/** Which of some numbers are the best, as they are written; none where all are written alike. */
 function better(values, end) {
   const finite = values.filter(Number.isFinite);
-  if (!end || finite.length < 2 || new Set(finite).size < 2) return values.map(() => false);
-  const best = end === "high" ? Math.max(...finite) : Math.min(...finite);
-  return values.map((value) => value === best);
+  if (!end || new Set(finite.map(say)).size < 2) return values.map(() => false);
+  const best = say(end === "high" ? Math.max(...finite) : Math.min(...finite));
+  return values.map((value) => say(value) === best);
 }
 
 function marked(value, best) {
