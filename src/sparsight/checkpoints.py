@@ -10,7 +10,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sparsight.core import SAE
-from sparsight.errors import SparsightError
 
 DAMAGED = (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError)
 """What reading a checkpoint raises where a file is missing or damaged."""

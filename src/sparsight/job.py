@@ -5,7 +5,7 @@ import hashlib
 import os
 import platform
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -44,7 +44,7 @@ SpecOf = Annotated[dict[str, Any], BeforeValidator(_named)]
 class Recipe(BaseModel):
     """All that decides what a training does."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
     name: str = "custom"
     summary: str = ""
@@ -450,8 +450,8 @@ def digest(sae: SAE) -> str:
     return hasher.hexdigest()
 
 
-def free_name(folder: Path, stem: str) -> Path:
-    """The first path `folder/stem`, `folder/stem-2`, ... that is not taken."""
+def free_name(folder: Path, stem: str, taken: Collection[Path] = ()) -> Path:
+    """The first path `folder/stem`, `folder/stem-2`, ... where nothing is, and that is not one of those `taken`."""
 
     def names() -> Iterator[str]:
         yield stem
@@ -460,4 +460,5 @@ def free_name(folder: Path, stem: str) -> Path:
             yield f"{stem}-{n}"
             n += 1
 
-    return next(folder / name for name in names() if not (folder / name).exists())
+    places = (folder / name for name in names())
+    return next(place for place in places if place not in taken and not place.exists())

@@ -264,6 +264,12 @@ class Run:
                 return checkpoints.model(found)
         return None
 
+    @property
+    def checkpointed(self) -> int | None:
+        """The step of the last checkpoint; None: there is none."""
+        found = self._last_checkpoint()
+        return None if found is None else int(found.name.removeprefix("step-"))
+
     def _last_checkpoint(self) -> Path | None:
         return max((self.path / "checkpoints").glob("step-*"), default=None)
 
