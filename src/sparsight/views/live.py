@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from sparsight.core import SAE, Finding, Logged
@@ -16,6 +15,9 @@ from sparsight.run import Run
 
 TILES = 400
 """Features whose filters are shown, at most."""
+POINTS = 2_000
+"""Lines of a log that are shown at once, at most."""
+ENDS = ("finished", "early stop")
 Event = tuple[str, Any]
 
 
@@ -27,9 +29,12 @@ def state(run: Run) -> str:
     return "training" if run.busy else "interrupted"
 
 
-def records(run: Run, after: int = -1) -> list[dict[str, Any]]:
-    """The lines of the log after a step, each as `core.Logged` has it; NaN and infinity are None."""
-    return [vars(line) for line in run.log() if line.step > after]
+def so_far(run: Run) -> dict[str, Any]:
+    """All of `Live.news` about a run as one record; of a long log, evenly spread lines and the last."""
+    told = dict(Live(run).news())
+    lines = told.get("log", [])
+    kept = [lines[at] for at in spread(len(lines), POINTS)] if lines else []
+    return {**told, "log": kept, "snapshot": told.get("snapshot")}
 
 
 def model(run: Run) -> tuple[int, SAE] | None:
@@ -49,17 +54,10 @@ def filters(sae: SAE, of: str) -> Tensor:
     Raises:
         SparsightError: the model has none of that kind that look like its inputs.
     """
-    weights = sae.filters_of_inputs()
+    weights = sae.filters_of_inputs(shown(sae.n_latents))
     if of not in weights:
         raise SparsightError(f"there are no filters of {of!r} here; there is: {', '.join(sorted(weights))}")
-    return weights[of][shown(sae.n_latents)]
-
-
-def packed(weights: Tensor) -> bytes:
-    """Filters, [n, D], as bytes: a float32 peak for each, then an int8 for each weight = byte / 127 · peak."""
-    peaks = weights.abs().amax(1)
-    levels = (127 * weights / peaks.clamp_min(1e-30)[:, None]).round().to(torch.int8)
-    return peaks.float().numpy().astype("<f4").tobytes() + levels.numpy().tobytes()
+    return weights[of]
 
 
 class Tail:
@@ -119,6 +117,7 @@ class Live:
         for line in lines:
             self.watch.on_log(line)
         fresh = [vars(line) for line in lines if line.step > self.after]
+        self.after = -1
         if fresh:
             yield "log", fresh
         yield from self._new("findings", self._findings())
@@ -128,7 +127,7 @@ class Live:
     @property
     def over(self) -> bool:
         """Whether the run has ended, and nothing more will be found."""
-        return self.told.get("state") in ("finished", "early stop") and not self.told["findings"]["so_far"]
+        return self.told.get("state") in ENDS and not self.told["findings"]["so_far"]
 
     def _watch(self) -> Watch:
         return Watch(self.recipe, lambda finding: None)
@@ -139,7 +138,7 @@ class Live:
         return {"so_far": not judged, "findings": [{**each.record(), "page": each.page} for each in found]}
 
     def _snapshot(self, now: str) -> Iterator[Event]:
-        ended = now in ("finished", "early stop")
+        ended = now in ENDS
         step = self.run.checkpointed
         known = self.told.get("snapshot")
         if step is None or (known is not None and (known["step"], known["ended"]) == (step, ended)):
