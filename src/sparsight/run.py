@@ -10,6 +10,8 @@
     findings.json    what is wrong with it
     evidence.json    what was claimed of it, and which features are real
     verify/          the trainings and results that the evidence rests on
+    comparison.json  it beside its nulls
+    notes.json       what people wrote about features
     pictures/        what the faces add
 
 Everything is written beside its place and moved there, so a process killed at any moment leaves a folder that opens.
@@ -20,6 +22,7 @@ import json
 import math
 import os
 import shutil
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -39,6 +42,8 @@ PATIENCE = 1.0
 """Seconds for which training waits for the lock of a run: who only asks whether it is held lets go at once."""
 TRIES = 3
 """To read a checkpoint that may be replaced meanwhile."""
+LONGEST_NOTE = 20_000
+_NOTING = threading.Lock()
 
 
 class Run:
@@ -198,6 +203,41 @@ class Run:
     def put_evidence(self, evidence: Evidence) -> None:
         """Write what was claimed of it, in place of what was known before."""
         write(self.path / "evidence.json", (json.dumps(finite(evidence.record()), indent=1) + "\n").encode())
+
+    def compared(self) -> dict[str, Any] | None:
+        """It beside its nulls, as `comparison.compare` has it; None: nobody has compared it."""
+        path = self.path / "comparison.json"
+        return read_json(path) if path.is_file() else None
+
+    def put_compared(self, compared: Mapping[str, Any]) -> None:
+        """Write it beside its nulls, in place of what was known before."""
+        write(self.path / "comparison.json", (json.dumps(finite(compared), indent=1) + "\n").encode())
+
+    def notes(self) -> dict[int, str]:
+        """What people wrote about features, by feature.
+
+        Raises:
+            SparsightError: the file is damaged.
+        """
+        path = self.path / "notes.json"
+        found = read_json(path) if path.is_file() else {}
+        try:
+            return {int(feature): str(text) for feature, text in found.items()}
+        except (AttributeError, ValueError):
+            raise SparsightError(f"{str(path)!r} is damaged: mend or remove it; nothing is written over it") from None
+
+    def put_note(self, feature: int, text: str) -> None:
+        """Write a note about a feature, in place of the one before; an empty one is removed. It is on disk afterwards.
+
+        Raises:
+            SparsightError: it is too long, the notes that are there cannot be read, or it cannot be written.
+        """
+        if len(text) > LONGEST_NOTE:
+            raise SparsightError(f"a note of {len(text):,} letters is too long: at most {LONGEST_NOTE:,}")
+        with _NOTING:
+            notes = {**self.notes(), feature: text}
+            kept = {str(n): notes[n] for n in sorted(notes) if notes[n].strip()}
+            write(self.path / "notes.json", (json.dumps(kept, indent=1, ensure_ascii=False) + "\n").encode())
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the figures, and the picture of its features where a face has made one."""

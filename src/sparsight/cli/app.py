@@ -194,6 +194,30 @@ def report(
 
 
 @app.command()
+def explore(
+    runs: Annotated[
+        list[Path] | None, typer.Argument(help="Runs, or folders that hold some; by default, those in runs.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="The data, if they were given in memory.")] = None,
+    host: Annotated[str, typer.Option(help="Where it listens; beyond this machine it needs its token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: one that is free.")] = 0,
+    browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+    plugin: Plugins = None,
+) -> None:
+    """Open a local page that shows every feature of your runs, and lets you play with them.
+
+    For example: [bold]sparsight explore[/bold], or [bold]sparsight explore runs/strokes --no-browser[/bold]
+
+    Ctrl-C ends it. What you write about features is kept in the run's folder.
+    """
+    from sparsight.cli import exploring
+
+    exploring.explore(
+        runs or [], data=data, host=host, port=port, browser=browser, plugins=plugin or [], console=console
+    )
+
+
+@app.command()
 def convert(
     model: Annotated[
         Path,

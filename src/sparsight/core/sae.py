@@ -141,16 +141,22 @@ class SAE(nn.Module):
         found = [self.b_enc, self.b_dec, *self.activation.biases()]
         return [p for p in found if isinstance(p, nn.Parameter)]
 
-    def filters(self) -> dict[str, Tensor]:
-        """`encoder` filters and `decoder` rows in raw units, [F, D] each, without their graph and on the CPU."""
+    def filters(self, features: Tensor | None = None) -> dict[str, Tensor]:
+        """`encoder` filters and `decoder` rows in raw units, [F, D] each, without their graph and on the CPU.
+
+        Args:
+            features: of these alone, [n, D] each, and no other row is looked at.
+        """
+        at = slice(None) if features is None else features
         return {
-            "encoder": self.preprocess.filters_in_raw_units(self.W_enc.detach()).cpu(),
-            "decoder": self.preprocess_targets.rows_in_raw_units(self.W_dec.detach()).cpu(),
+            "encoder": self.preprocess.filters_in_raw_units(self.W_enc.detach()[at]).cpu(),
+            "decoder": self.preprocess_targets.rows_in_raw_units(self.W_dec.detach()[at]).cpu(),
         }
 
-    def filters_of_inputs(self) -> dict[str, Tensor]:
+    def filters_of_inputs(self, features: Tensor | None = None) -> dict[str, Tensor]:
         """Those of `filters` that have the geometry of inputs: without decoder rows where targets are not alike."""
-        return {of: weights for of, weights in self.filters().items() if of == "encoder" or self.schema.alike}
+        found = self.filters(features)
+        return {of: weights for of, weights in found.items() if of == "encoder" or self.schema.alike}
 
     def pre(self, x: Tensor, features: Tensor | None = None) -> Tensor:
         """Pre-activations of preprocessed samples, [B, D] to [B, F]; of some features alone, [B, n]."""
@@ -268,8 +274,13 @@ class SAE(nn.Module):
         save_file(tensors, path, metadata={"sparsight": json.dumps(self.described())})
 
     @classmethod
-    def load(cls, path: str | Path) -> "SAE":
+    def load(cls, path: str | Path, *, mapped: bool = False) -> "SAE":
         """Read what `save` wrote, in evaluation mode.
+
+        Args:
+            path: the file.
+            mapped: leave weights in the file, from which what is looked at is read: for models that are large beside
+                memory, of which some features are wanted. Sums may then differ in their last bits.
 
         Raises:
             SparsightError: the file is missing, damaged or not one of ours.
@@ -287,8 +298,9 @@ class SAE(nn.Module):
             described = json.loads(metadata["sparsight"])
             if described["format"] > FORMAT:
                 raise SparsightError(f"{str(path)!r} was written by a newer sparsight: upgrade to read it")
-            sae = cls.from_description(described)
-            sae.load_state_dict(tensors)
+            with torch.device("meta" if mapped else "cpu"):
+                sae = cls.from_description(described)
+            sae.load_state_dict(tensors, assign=mapped)
         except SparsightError:
             raise
         except (KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -18,9 +18,7 @@ from sparsight.views.pictures import coloured, png
 
 def filters(sae: SAE, ids: np.ndarray) -> dict[str, Tensor]:
     """Encoder filters, decoder rows (where targets are like inputs) and their null in raw units, [n, D] each."""
-    at = torch.from_numpy(ids)
-    shown = {of: weights[at] for of, weights in sae.filters_of_inputs().items()}
-    return {**shown, "null": white_noise(len(ids), sae.n_inputs)}
+    return {**sae.filters_of_inputs(torch.from_numpy(ids)), "null": white_noise(len(ids), sae.n_inputs)}
 
 
 def packed(weights: Tensor) -> dict[str, Any]:
@@ -94,7 +92,7 @@ def examples(atlas: Atlas, source: Source, ids: np.ndarray, top: int, drawn: int
 
 def heaviest(sae: SAE, ids: np.ndarray, n: int) -> list[list[tuple[str, float]]]:
     """For each feature the `n` outputs with the largest weight in its decoder row, in raw units, by name."""
-    rows = sae.filters()["decoder"][torch.from_numpy(ids)]
+    rows = sae.filters(torch.from_numpy(ids))["decoder"]
     best = rows.abs().topk(min(n, rows.shape[1]), dim=1).indices
     kind = "input" if sae.schema.n_targets is None else "output"
     names = sae.schema.of_targets.names or [f"{kind} {i}" for i in range(rows.shape[1])]

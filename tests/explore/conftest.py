@@ -1,0 +1,58 @@
+"""A served run, and a browser to look at it with."""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from browsing import served, trained
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from sparsight.explore.serving import Server
+from sparsight.explore.shelf import Shelf
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+SLOW = 15_000
+"""ms that a page is waited for on a busy machine."""
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    """Two runs."""
+    folder = tmp_path_factory.mktemp("explored") / "runs"
+    trained(folder / "first")
+    trained(folder / "second", seed=1)
+    return Shelf([folder])
+
+
+@pytest.fixture(scope="session")
+def server(shelf: Shelf) -> Iterator[Server]:
+    started = served(shelf)
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium; tests that need it are skipped where there is none."""
+    found = os.environ.get("SPARSIGHT_BROWSER") or next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        pytest.skip("there is no Chromium here: install one, or say in SPARSIGHT_BROWSER where it is")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Browser, server: Server) -> Iterator[Page]:
+    """A page that knows the token; a mistake in the pages' own code fails the test."""
+    made = browser.new_page(viewport={"width": 1400, "height": 900})
+    made.set_default_timeout(SLOW)
+    wrong: list[str] = []
+    made.on("pageerror", lambda error: wrong.append(str(error)))
+    made.on("console", lambda said: wrong.append(said.text) if "Content Security" in said.text else None)
+    made.goto(server.address)
+    yield made
+    made.close()
+    assert wrong == []
