@@ -44,6 +44,7 @@ def server(folder: Path) -> Iterator[Server]:
     started = served(Shelf([folder]))
     yield started
     started.stop()
+    wait(lambda: started.socket.fileno() < 0)
 
 
 @pytest.fixture
