@@ -170,8 +170,11 @@ class StackDecoder(Decoder):
     @property
     def weight(self) -> Tensor:  # pyright: ignore[reportIncompatibleVariableOverride]
         """W_dec_2 W_dec_1 of two layers, [F, D]."""
+        return self.rows(slice(None))
+
+    def rows(self, features: Tensor | slice) -> Tensor:
         *lower, top = self.plan.layers
-        rows, above = top.W_dec, top
+        rows, above = top.W_dec[features], top
         for layer in reversed(lower):
             rows, above = above.preprocess.rows_in_raw_units(rows) @ layer.W_dec, layer
         return rows

@@ -177,6 +177,10 @@ class Decoder(nn.Module, ABC):
             x: what the encoder saw, [B, D], for decoders with a way past the codes.
         """
 
+    def rows(self, features: Tensor | slice) -> Tensor:
+        """`weight` of some features alone, [n, D_out], without the work for the others."""
+        return self.weight[features]
+
     def pull_back(self, codes: Codes, of_logits: Tensor, gradients: Gradients) -> Tensor:
         """The closed form of the gradient, where `closed_form` says so: that of dense codes; add the parameters'."""
         raise NotImplementedError

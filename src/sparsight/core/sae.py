@@ -150,8 +150,12 @@ class SAE(nn.Module):
         at = slice(None) if features is None else features
         return {
             "encoder": self.preprocess.filters_in_raw_units(self.W_enc.detach()[at]).cpu(),
-            "decoder": self.preprocess_targets.rows_in_raw_units(self.W_dec.detach()[at]).cpu(),
+            "decoder": self.rows(at).cpu(),
         }
+
+    def rows(self, features: Tensor | slice) -> Tensor:
+        """Decoder rows of some features in raw units, [n, D_out], without their graph."""
+        return self.preprocess_targets.rows_in_raw_units(self.decoder.rows(features).detach())
 
     def filters_of_inputs(self, features: Tensor | None = None) -> dict[str, Tensor]:
         """Those of `filters` that have the geometry of inputs: without decoder rows where targets are not alike."""

@@ -37,6 +37,11 @@ def numbers(values: np.ndarray) -> list[Any]:
     return [float(f"{v:.4g}") if np.isfinite(v) else None for v in values.tolist()]
 
 
+def floats(values: Tensor) -> str:
+    """Numbers as float32, little-endian, in base64: a page has them as a Float32Array."""
+    return base64.b64encode(values.cpu().numpy().astype("<f4").tobytes()).decode()
+
+
 def table(atlas: Atlas, ids: np.ndarray) -> dict[str, dict[str, Any]]:
     """The columns with one number per feature, with formula, cost and null."""
     return {
@@ -79,7 +84,7 @@ def examples(atlas: Atlas, source: Source, ids: np.ndarray, top: int, drawn: int
     }
     needed = np.unique(np.concatenate([who.ravel() for who, _ in picked.values()]))
     needed = needed[needed != NOTHING]
-    found: dict[str, Any] = {"samples": needed.tolist(), "labels": _labels(source, needed)}
+    found: dict[str, Any] = {"samples": needed.tolist(), "labels": labelled(source, torch.from_numpy(needed))}
     for name, (who, codes) in picked.items():
         place = np.where(who == NOTHING, NOTHING, np.searchsorted(needed, who))
         found[name], found[f"{name}_codes"] = place.tolist(), numbers(codes)
@@ -103,11 +108,12 @@ def heaviest(sae: SAE, ids: np.ndarray, n: int) -> list[list[tuple[str, float]]]
     ]
 
 
-def _labels(source: Source, ids: np.ndarray) -> list[str | None] | None:
+def labelled(source: Source, ids: Tensor) -> list[str | None] | None:
+    """The names of the classes of some samples; None: there are none."""
     labels, classes = source.labels(), source.schema.classes
     if labels is None or classes is None:
         return None
-    return [classes[n] if n >= 0 else None for n in labels[torch.from_numpy(ids)].tolist()]
+    return [classes[n] if n >= 0 else None for n in labels[ids].tolist()]
 
 
 def sprite(samples: Tensor, shape: Sequence[int], across: int) -> np.ndarray:

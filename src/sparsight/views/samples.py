@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sparsight.core import SAE, Codes, Source
+from sparsight.core import SAE, Source
 from sparsight.core.sampling import spread
+from sparsight.views.building import built
 from sparsight.views.features import data_uri
 from sparsight.views.pictures import coloured, tiled
 
@@ -54,35 +55,23 @@ def reconstructions(sae: SAE, source: Source, ids: Tensor) -> np.ndarray | None:
 
 @torch.no_grad()
 def build_up(sae: SAE, source: Source, id: int, steps: int) -> dict[str, Any]:
-    """One sample, built feature by feature: first what is there without any, then the largest part first.
-
-    A feature's part is |code| ‖W_dec_j‖.
+    """One sample, built feature by feature as `building.built` does.
 
     Returns:
         `picture`, uint8: above the sum so far, ending with the whole reconstruction and the sample; below the row that
         was added. None where samples have no geometry or targets another. `features`, `codes`: of the rows that were
         added.
     """
-    raw = source.gather(torch.tensor([id])).to(sae.b_dec)
-    codes = sae.transform(raw).dense()[0]
-    size = codes.abs() * sae.W_dec.detach().norm(dim=1)
-    order = size.argsort(descending=True, stable=True)[: min(steps, int((codes != 0).sum()))]
-    partial = codes.new_zeros(len(order) + 1, len(codes))
-    for row, feature in enumerate(order.tolist(), 1):
-        partial[row:, feature] = codes[feature]
-    x = sae.preprocess(raw).expand(len(partial), -1)
-    sums = sae.preprocess_targets.inverse(sae.decode(Codes(partial, sae.n_latents), x))
-    whole = sae.reconstruct(raw)
-    found: dict[str, Any] = {"features": order.tolist(), "codes": codes[order].tolist(), "picture": None}
+    made = built(sae, source.gather(torch.tensor([id]))[0], steps)
+    found: dict[str, Any] = {"features": made.features.tolist(), "codes": made.codes.tolist(), "picture": None}
     shape = source.schema.shape
     if shape is not None and source.schema.alike:
-        goal = _targets(source, torch.tensor([id])).to(raw)
+        goal = _targets(source, torch.tensor([id])).to(made.sums)
         low, span = goal.min(), (goal.max() - goal.min()).clamp_min(1e-12)
-        above = (torch.cat([sums, whole, goal]) - low) / span
-        rows = sae.preprocess_targets.rows_in_raw_units(sae.W_dec.detach())[order] * codes[order, None]
-        blank = rows.new_zeros(1, rows.shape[1])
-        below = 0.5 + 0.5 * torch.cat([blank, rows, blank, blank]) / span
-        tiles = coloured(torch.cat([above, below]).cpu().unflatten(1, (*shape[:2], -1)))
+        above = (torch.cat([made.sums, made.recon[None], goal]) - low) / span
+        blank = goal.new_zeros(1, goal.shape[1])
+        below = 0.5 + 0.5 * torch.cat([blank, made.added, blank, blank]) / span
+        tiles = coloured(torch.cat([above, below]).unflatten(1, (*shape[:2], -1)))
         found["picture"] = tiled(tiles, len(above))
     return found
 
@@ -97,10 +86,10 @@ def made(sae: SAE, source: Source) -> dict[str, Any]:
     pictured = reconstructions(sae, source, ids)
     if pictured is None:
         return {"reconstructions": None, "built": []}
-    built = [build_up(sae, source, at, PARTS) for at in ids[:BUILT].tolist()]
+    each = [build_up(sae, source, at, PARTS) for at in ids[:BUILT].tolist()]
     return {
         "reconstructions": data_uri(pictured),
-        "built": [{**one, "picture": data_uri(one["picture"])} for one in built],
+        "built": [{**one, "picture": data_uri(one["picture"])} for one in each],
     }
 
 

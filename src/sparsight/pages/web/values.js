@@ -1,0 +1,73 @@
+// Numbers as the playground sends, gets and paints them: float32 in base64, in the units of the data.
+
+import { geometry, painted } from "./paint.js";
+
+/** The numbers in a text of base64. */
+export function numbers(text) {
+  return new Float32Array(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
+}
+
+/** Signed bytes in a text of base64: of filters, as `views.features.packed` has them. */
+export function levels(text) {
+  return new Int8Array(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
+}
+
+/** Numbers as a text of base64. */
+export function packed(values) {
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 0x8000) text += String.fromCharCode(...bytes.subarray(at, at + 0x8000));
+  return btoa(text);
+}
+
+/** Paint a sample from its lowest to its highest value: black to white, or in its colours. */
+export function paintValues(canvas, values, shape, low, high) {
+  const [height, width, channels] = geometry(shape);
+  const factor = 255 / (high - low || 1);
+  painted(shape, (pixels) => {
+    const bytes = new Uint8ClampedArray(pixels.buffer);
+    for (let at = 0; at < height * width; at++) {
+      for (let c = 0; c < 3; c++) bytes[4 * at + c] = (values[at * channels + (channels < 3 ? 0 : c)] - low) * factor;
+      bytes[4 * at + 3] = 255;
+    }
+  }, canvas);
+}
+
+/** Paint how much more (red) or less (blue) there is than there should be; nothing where they are alike. */
+export function paintDifference(canvas, values, should, shape, span) {
+  const [height, width, channels] = geometry(shape);
+  painted(shape, (pixels) => {
+    const bytes = new Uint8ClampedArray(pixels.buffer);
+    for (let at = 0; at < height * width; at++) {
+      let more = 0;
+      for (let c = 0; c < channels; c++) more += (values[at * channels + c] - should[at * channels + c]) / channels;
+      const far = more < 0 ? [40, 110, 210] : [214, 50, 40];
+      for (let c = 0; c < 3; c++) bytes[4 * at + c] = far[c];
+      bytes[4 * at + 3] = Math.min(255, (Math.abs(more) / (span || 1)) * 255);
+    }
+  }, canvas);
+}
+
+/** A share as people read it. */
+export const percent = (share) => (share === null ? "–" : `${(100 * share).toFixed(Math.abs(share) < 0.995 ? 1 : 0)} %`);
+
+/** Work of which one piece is done at a time; of what is asked for meanwhile only the last matters. */
+export function latest(work) {
+  let busy = false;
+  let again = false;
+  return async function go() {
+    if (busy) {
+      again = true;
+      return;
+    }
+    busy = true;
+    try {
+      do {
+        again = false;
+        await work();
+      } while (again);
+    } finally {
+      busy = false;
+    }
+  };
+}
