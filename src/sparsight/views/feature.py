@@ -90,15 +90,7 @@ def _examples(
     atlas: Atlas, source: Source | None, feature: int, counts: tuple[int, int, int]
 ) -> dict[str, list[dict[str, Any]]]:
     largest, at_random, of_each = counts
-    top, drawn = (
-        [
-            (int(i), float(v))
-            for i, v in zip(atlas[f"{kind}_ids"][feature], atlas[f"{kind}_values"][feature], strict=True)
-        ]
-        for kind in ("top", "random")
-    )
-    top = [pair for pair in top if pair[0] != NOTHING][:TOP]
-    drawn = [pair for pair in drawn if pair[0] != NOTHING]  # by code, descending
+    top, drawn = (_known(atlas, kind, feature) for kind in ("top", "random"))
     spread = np.unique(np.linspace(0, max(0, len(drawn) - 1), at_random).round().astype(int))
     kinds = {
         "top": top[:largest],
