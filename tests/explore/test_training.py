@@ -91,7 +91,7 @@ def test_a_run_that_has_ended_is_told_as_a_whole_and_the_stream_ends(client: htt
     wait(lambda: heard.ended)
     assert [name for name, _ in heard.events] == ["log", "findings", "snapshot", "state"]
     assert [record["step"] for record in heard.last("log")] == [2, 4, 6, 8]
-    assert heard.last("state") == {"state": "finished", "ours": False, "said": None}
+    assert heard.last("state") == {"state": "finished", "ours": False, "stopping": False, "said": None}
     record = client.get("run/ended/log").json()
     assert {name: record[name] for name in ("log", "snapshot", "findings")} == {
         name: heard.last(name) for name in ("log", "snapshot", "findings")

@@ -119,8 +119,14 @@ def test_a_new_checkpoint_is_told_and_the_same_features_are_shown_in_it(run: Run
     }
     run.checkpoint(40, {**job.trainer.state_dict(), "number": 40})
     assert dict(watched.news()) == {"snapshot": {**first, "step": 40}}
-    assert live.shown(10_000).tolist() == live.shown(10_000).tolist()
-    assert len(live.shown(10_000)) == 400
+
+
+def test_of_many_features_some_are_shown_and_of_wide_ones_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    sae = toy_job("topk").sae
+    monkeypatch.setattr(live, "TILES", 5)
+    assert live.shown(sae).tolist() == [0, 6, 12, 17, 23]
+    monkeypatch.setattr(live, "NUMBERS", 3 * 16 + 1)
+    assert live.shown(sae).tolist() == [0, 12, 23]
 
 
 def test_filters_are_those_of_the_last_checkpoint_and_in_the_end_of_the_model(run: Run) -> None:

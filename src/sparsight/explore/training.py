@@ -60,10 +60,15 @@ def _log(request: Request) -> Response:
 
 
 def _state(run: Run, jobs: Jobs) -> dict[str, Any]:
-    """`state`; whether it can be stopped from here, `ours`; and why it failed, `said`, where it did."""
+    """`state`; whether it was started here, `ours`, and is `stopping`; and why it failed, `said`, where it did."""
     job = jobs.of(run)
-    ours = job is not None and job.running and not job.stopped
-    return {"state": live.state(run), "ours": ours, "said": None if job is None else job.said}
+    ours = job is not None and job.running
+    return {
+        "state": live.state(run),
+        "ours": ours,
+        "stopping": job is not None and ours and job.stopped,
+        "said": None if job is None else job.said,
+    }
 
 
 def _live(request: Request) -> Response:

@@ -13,8 +13,8 @@ from sparsight.diagnosis import Watch, ranked
 from sparsight.errors import SparsightError
 from sparsight.run import Run
 
-TILES = 400
-"""Features whose filters are shown, at most."""
+TILES, NUMBERS = 400, 2**22
+"""Features whose filters are shown, and weights of those, at most."""
 POINTS = 2_000
 """Lines of a log that are shown at once, at most."""
 ENDS = ("finished", "early stop")
@@ -43,9 +43,9 @@ def model(run: Run) -> tuple[int, SAE] | None:
     return run.snapshot() if summary is None else (summary["steps"], run.sae())
 
 
-def shown(n_latents: int) -> Tensor:
+def shown(sae: SAE) -> Tensor:
     """Which features are shown: always the same, evenly spread, up to 400."""
-    return spread(n_latents, TILES)
+    return spread(sae.n_latents, max(1, min(TILES, NUMBERS // sae.n_inputs)))
 
 
 def filters(sae: SAE, of: str) -> Tensor:
@@ -54,7 +54,7 @@ def filters(sae: SAE, of: str) -> Tensor:
     Raises:
         SparsightError: the model has none of that kind that look like its inputs.
     """
-    weights = sae.filters_of_inputs(shown(sae.n_latents))
+    weights = sae.filters_of_inputs(shown(sae))
     if of not in weights:
         raise SparsightError(f"there are no filters of {of!r} here; there is: {', '.join(sorted(weights))}")
     return weights[of]
@@ -149,7 +149,7 @@ class Live:
             about = {
                 "step": step,
                 "ended": ended,
-                "features": shown(sae.n_latents).tolist(),
+                "features": shown(sae).tolist(),
                 "shape": sae.schema.shape,
                 "of": list(sae.filters_of_inputs()),
             }
