@@ -85,7 +85,9 @@ def _feature(request: Request) -> Response:
     except SparsightError:
         source = None
     verified = one.run.verified
-    record = feature.described(one.sae, one.atlas, which, source=source, evidence=verified, marks=figures.marks(one.run.recipe))
+    record = feature.described(
+        one.sae, one.atlas, which, source=source, evidence=verified, marks=figures.marks(one.run.recipe)
+    )
     return answer({**record, "note": one.run.notes().get(which, ""), "samples": source is not None})
 
 

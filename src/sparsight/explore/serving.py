@@ -21,6 +21,7 @@ NOTEBOOKS = "http://localhost:* http://127.0.0.1:* https://localhost:* https://1
 class Server:
     """A server that is bound, and its address."""
 
+    shelf: Shelf
     uvicorn: uvicorn.Server
     socket: socket.socket
     address: str
@@ -81,7 +82,7 @@ def bound(shelf: Shelf, *, host: str = "127.0.0.1", port: int = 0, framed: bool 
     shown = f"[{host}]" if ":" in host else host
     server = uvicorn.Server(config)
     made.state.stopping = lambda: server.should_exit
-    return Server(server, listening, f"http://{shown}:{port}/#token={token}")
+    return Server(shelf, server, listening, f"http://{shown}:{port}/#token={token}")
 
 
 def serve(server: Server, *, browser: bool, say: Callable[[str], None]) -> None:

@@ -12,8 +12,12 @@ from typing import Any
 from sparsight.pages import files
 from sparsight.run import finite
 
-POLICY = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline' data: file: 'self'"
+POLICY = (
+    "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline' data: file: 'self'"
+)
 PREFIX = "sparsight/"
+STYLES = ("style.css", "training.css")
+"""Of all pages, and of those that have their own and are in a report."""
 
 
 @dataclass
@@ -57,8 +61,8 @@ def _packed(content: bytes) -> str:
 
 def _html(title: str, data: dict[str, Any], held: Held) -> str:
     """The page with style, modules and data in it."""
-    text = files()["index.html"][0].decode()
-    style, modules = files()["style.css"][0].decode(), _modules()
+    text = re.sub(r'<link rel="modulepreload"[^>]*>\n', "", files()["index.html"][0].decode())
+    style, modules = "".join(files()[name][0].decode() for name in STYLES), _modules()
     data = {"only": held.only, "tables": held.tables, **data}
     inner = (
         f'<script type="application/json" id="frozen">{_inert(data)}</script>\n'
@@ -68,7 +72,10 @@ def _html(title: str, data: dict[str, Any], held: Held) -> str:
     for before, after in (
         ('<link rel="stylesheet" href="style.css">', f"<style>{style}</style>"),
         ('<script type="module" src="main.js"></script>', ""),
-        ("<title>sparsight</title>", f'<title>{escape(title)}</title>\n<meta http-equiv="Content-Security-Policy" content="{POLICY}">'),
+        (
+            "<title>sparsight</title>",
+            f'<title>{escape(title)}</title>\n<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
+        ),
         ("</body>", f"{inner}\n</body>"),
     ):
         assert before in text

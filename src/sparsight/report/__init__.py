@@ -89,6 +89,4 @@ def _features(held: Held, base: str, run: Run, atlas: Atlas, measured: Source, s
         return json.dumps(freezing.finite(made), separators=(",", ":")).encode()
 
     held.put_table(f"{base}/feature", shown, BLOCK, records)
-    held.put_table(
-        f"{base}/samples", sorted(needed), BLOCK, lambda ids: tiles.of_samples(measured, torch.tensor(ids))
-    )
+    held.put_table(f"{base}/samples", sorted(needed), BLOCK, lambda ids: tiles.of_samples(measured, torch.tensor(ids)))

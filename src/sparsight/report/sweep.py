@@ -63,7 +63,7 @@ def _table(record: Mapping[str, Any]) -> str:
         state = row["failed"] or ("" if row["ended"] else "has not ended")
         cells = ["●" if row["best"] else "", *values, *found, state]
         body += f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
-    table = f'<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     return f'<div class="scroll">{table}</div>'
 
 

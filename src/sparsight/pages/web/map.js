@@ -23,7 +23,7 @@ export async function map(place, run, about, on) {
   let moved = false;
 
   const spread = () => Math.min(box.width, box.height * 1.6) * 0.92 * state.zoom;
-  const high = () => Math.min(box.height, box.width) * 0.92 * state.zoom;
+  const high = () => Math.min(box.height, box.width) * 0.86 * state.zoom;
   const at = (id) => [box.width / 2 + (places[2 * id] - state.x) * spread(), box.height / 2 + (places[2 * id + 1] - state.y) * high()];
   const soon = () => { pending ||= requestAnimationFrame(draw); };
 
