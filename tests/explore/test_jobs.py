@@ -71,19 +71,19 @@ def test_a_training_starts_stops_with_a_checkpoint_and_goes_on(jobs: Jobs, tmp_p
     with pytest.raises(SparsightError, match="is being trained already"):
         jobs.resume(run)
     assert jobs.stop(run) is job
-    wait(lambda: not job.running)
-    assert (job.state, job.said, run.busy) == ("ended", None, False)
-    assert run.summary is None
+    wait(lambda: not run.busy)
     stopped = run.checkpointed
+    assert run.summary is None
     assert stopped is not None and stopped >= logged(run) > 100
-    with pytest.raises(SparsightError, match="'mine' is not being trained"):
-        jobs.stop(run)
-    again = jobs.resume(run)
+    again = jobs.resume(run)  # at once, while the first is still on its way out
+    assert (job.state, job.said) == ("ended", None)
     wait(lambda: logged(run) > stopped)
     assert jobs.of(run) is again
     jobs.close()
     assert not again.running
     assert run.summary is None and (run.checkpointed or 0) > stopped
+    with pytest.raises(SparsightError, match="'mine' is not being trained"):
+        jobs.stop(run)
 
 
 def test_a_training_that_fails_says_why(jobs: Jobs, tmp_path: Path) -> None:

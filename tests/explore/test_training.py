@@ -64,6 +64,7 @@ class Listener:
         self.thread.start()
 
     def _listen(self, client: httpx.Client, path: str) -> None:
+        name = ""
         with client.stream("GET", path) as answer:
             assert answer.headers["content-type"].startswith("text/event-stream")
             for line in answer.iter_lines():

@@ -150,9 +150,8 @@ def test_filters_of_an_unknown_kind_are_one_sentence(run: Run) -> None:
         live.filters(run.sae(), "both")
 
 
-def test_a_long_log_is_thinned_and_keeps_its_ends(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "POINTS", 3)
-    told = so_far(run)
+def test_a_long_log_is_thinned_and_keeps_its_ends(run: Run) -> None:
+    told = so_far(run, points=3)
     assert [record["step"] for record in told["log"]] == [4, 20, 32]
     assert told["state"] == "finished"
     run.rewind(0)

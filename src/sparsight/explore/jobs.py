@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,10 @@ class Jobs:
         Raises:
             SparsightError: it has ended or is being trained, its data were in memory, or too many are being trained.
         """
+        before = self.of(run)
+        if before is not None and before.stopped:
+            with suppress(subprocess.TimeoutExpired):
+                before.process.wait(GRACE)  # its checkpoint is written, and it is still on its way out
         if run.summary is not None:
             raise SparsightError(f"the run {run.path.name!r} has ended: there is nothing to resume")
         if run.busy:

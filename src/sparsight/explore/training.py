@@ -84,15 +84,9 @@ async def _events(request: Request, run: Run, watched: live.Live, jobs: Jobs) ->
     ended: float | None = None
     beat = time.monotonic()
     while not request.app.state.stopping():
-        try:
-            news = await run_in_threadpool(lambda: list(watched.news()))
-            now = await run_in_threadpool(_state, run, jobs)
-        except (SparsightError, OSError) as error:
-            now, wrong = {}, str(error)
-        else:
-            wrong = None
-        if wrong is not None or not run.path.is_dir():
-            yield _event("error", {"error": "the folder of the run is gone" if not run.path.is_dir() else wrong})
+        news, now, wrong = await run_in_threadpool(_look, run, watched, jobs)
+        if wrong is not None:
+            yield _event("error", {"error": wrong})
             return
         for name, value in news:
             if name != "state":
@@ -108,6 +102,17 @@ async def _events(request: Request, run: Run, watched: live.Live, jobs: Jobs) ->
             beat = time.monotonic()
             yield ": still here\n\n"  # a client that went away is noticed when something is sent to it
         await asyncio.sleep(EVERY)
+
+
+def _look(run: Run, watched: live.Live, jobs: Jobs) -> tuple[list[live.Event], dict[str, Any], str | None]:
+    """News, state, and what is wrong, so that nothing more can be told."""
+    try:
+        news, now = list(watched.news()), _state(run, jobs)
+    except (SparsightError, OSError) as error:
+        news, now, wrong = [], {}, str(error)
+    else:
+        wrong = None
+    return news, now, wrong if run.path.is_dir() else "the folder of the run is gone"
 
 
 def _event(name: str, value: Any) -> str:
@@ -150,7 +155,7 @@ def _recipe_of_run(request: Request) -> Response:
 
 
 async def _asked(request: Request) -> tuple[dict[str, Any], str | None]:
-    """The recipe of a request, {"recipe": {...}, "source": "digits", "name": "mine"}, and what the run is to be called."""
+    """The recipe of a request, {"recipe": {...}, "source": "digits", "name": "mine"}, and the name of the run."""
     given = await body(request)
     recipe, source, name = given.get("recipe"), given.get("source"), given.get("name")
     if not isinstance(recipe, dict):

@@ -1,4 +1,4 @@
-"""What a form needs to know of recipes: their schema, and every part there is with its knobs. There is no second list."""
+"""What a form needs to know of recipes: their schema, and every part there is with its knobs."""
 
 import inspect
 import re

@@ -29,11 +29,11 @@ def state(run: Run) -> str:
     return "training" if run.busy else "interrupted"
 
 
-def so_far(run: Run) -> dict[str, Any]:
-    """All of `Live.news` about a run as one record; of a long log, evenly spread lines and the last."""
+def so_far(run: Run, points: int = POINTS) -> dict[str, Any]:
+    """All of `Live.news` about a run as one record; of a long log as many lines, evenly spread from first to last."""
     told = dict(Live(run).news())
     lines = told.get("log", [])
-    kept = [lines[at] for at in spread(len(lines), POINTS)] if lines else []
+    kept = [lines[at] for at in spread(len(lines), points)] if lines else []
     return {**told, "log": kept, "snapshot": told.get("snapshot")}
 
 
