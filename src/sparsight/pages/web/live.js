@@ -137,8 +137,7 @@ function filters(run) {
 
   function shot(n, atOnce = false) {
     const { step, levels } = film.shots[n];
-    const which = about.features.length ? `${about.features.length} features` : "";
-    const words = `${side} of ${which} at step ${say(step)}`;
+    const words = `${side} of ${about.features.length} features at step ${say(step)}${about.shape ? "" : "; a row of boxes for each, a box for each input"}`;
     said.textContent = words;
     back.setAttribute("aria-valuetext", `step ${step}`);
     picture.show(levels, about.features.length, shape(), words, atOnce);
