@@ -5,7 +5,7 @@ import { beside } from "./beside.js";
 import { chance } from "./chance.js";
 import { columns, pasting, row } from "./columns.js";
 import { dials } from "./dials.js";
-import { announce, card, choice, element, labelled, say, settled, sorry } from "./dom.js";
+import { announce, card, choice, element, labelled, say, settled, sorry, styled } from "./dom.js";
 import { opened, surface } from "./draw.js";
 import { remember } from "./main.js";
 import { plate, ranged } from "./plates.js";
@@ -15,15 +15,6 @@ import { latest, numbers, packed, percent } from "./values.js";
 
 const COUNTS = [12, 24, 48, 96];
 
-/** The style of this page, loaded before it is shown. */
-async function styled() {
-  if (document.querySelector('link[href="play.css"]')) return;
-  const link = element("link", { rel: "stylesheet", href: "play.css" });
-  const loaded = new Promise((done) => link.addEventListener("load", done, { once: true }));
-  document.head.append(link);
-  await loaded;
-}
-
 /** `12:0.5,30:0` in an address: the codes that are set. */
 function edited(text) {
   const pairs = (text ?? "").split(",").map((pair) => pair.split(":").map(Number));
@@ -31,7 +22,7 @@ function edited(text) {
 }
 
 export async function open(place, { run, query }) {
-  const [answered] = await Promise.all([ask(of(run, "play")), styled()]);
+  const [answered] = await Promise.all([ask(of(run, "play")), styled("play.css")]);
   const start = { ...answered, inputs: ranged(answered.inputs), outputs: ranged(answered.outputs) };
   const edits = edited(query.get("edits"));
   const errors = element("div", { className: "errors" });
