@@ -2,7 +2,10 @@
 
 import base64
 import io
+import json
+import re
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -52,3 +55,11 @@ def picture(page: Page, selector: str) -> np.ndarray:
     uri = page.evaluate("selector => document.querySelector(selector).toDataURL('image/png')", selector)
     with Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))) as image:
         return np.asarray(image.convert("RGBA"))
+
+
+def held(text: str) -> dict[str, bytes]:
+    """The answers that a report holds, by path."""
+    found = re.search(r'<script type="application/json" id="frozen">(.*?)</script>', text, re.DOTALL)
+    assert found is not None
+    packed = json.loads(found[1])["answers"]
+    return {path: zlib.decompress(base64.b64decode(content)) for path, content in packed.items()}

@@ -1,17 +1,14 @@
 """A served run, and a browser to look at it with."""
 
-import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
 from browsing import served, trained
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from sparsight.explore.serving import Server
 from sparsight.explore.shelf import Shelf
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 SLOW = 15_000
 """ms that a page is waited for on a busy machine."""
 
@@ -30,18 +27,6 @@ def server(shelf: Shelf) -> Iterator[Server]:
     started = served(shelf)
     yield started
     started.stop()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Chromium; tests that need it are skipped where there is none."""
-    found = os.environ.get("SPARSIGHT_BROWSER") or next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None:
-        pytest.skip("there is no Chromium here: install one, or say in SPARSIGHT_BROWSER where it is")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
-        yield started
-        started.close()
 
 
 @pytest.fixture

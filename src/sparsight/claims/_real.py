@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sparsight.meters.moments import precise
-from sparsight.meters.recovery import best, pairs
+from sparsight.meters.recovery import best, partners
 
 STABLE = math.cos(math.radians(30))
 """The median cosine to its partners in retrainings, at least."""
@@ -53,11 +53,7 @@ class Facts:
 
 def matched(rows: Tensor, others: Tensor) -> Tensor:
     """The cosine of each row to its partner among others, in the best pairs of all; 0 where it has none, [F]."""
-    at, to = pairs(rows, others)
-    found = torch.zeros(len(rows), dtype=torch.float64)
-    unit, other = functional.normalize(precise(rows), dim=1), functional.normalize(precise(others), dim=1)
-    found[at] = (unit[at] * other[to]).sum(1)
-    return found
+    return partners(rows, others)[1]
 
 
 def stability(rows: Tensor, again: list[Tensor]) -> Tensor:

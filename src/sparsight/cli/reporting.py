@@ -32,7 +32,13 @@ def make(run: Run, data: str | None, out: Path | None, export: Path | None, cons
     run.put_compared(compared)
     atlas = surveyed(run, measured)
     drawn = figures.every(run, atlas, measured)
-    write(place, report.html(run, atlas, measured, compared, drawn).encode())
+    if report.is_folder(atlas):
+        place = out or run.path / "report"
+        for name, content in report.folder(run, atlas, measured, drawn).items():
+            write(place / name, content)
+        place /= "index.html"
+    else:
+        write(place, report.html(run, atlas, measured, drawn).encode())
     console.print(f"the report is in {place}", soft_wrap=True)
     if export is not None:
         for name, content in exports.every(run, atlas, measured, compared, drawn).items():

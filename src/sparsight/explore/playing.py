@@ -13,9 +13,6 @@ from typing import Annotated, Any, TypeVar
 import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sparsight.explore.app import within
-from sparsight.explore.reading import answer, body, opened
-from sparsight.explore.shelf import Opened, Shelf
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,6 +21,9 @@ from torch import Tensor
 
 from sparsight.core import Atlas
 from sparsight.errors import SparsightError
+from sparsight.explore.app import within
+from sparsight.explore.reading import answer, body, opened
+from sparsight.explore.shelf import Opened, Shelf
 from sparsight.spec import explain
 from sparsight.views import building, playing
 from sparsight.views.features import numbers

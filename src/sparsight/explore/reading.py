@@ -18,7 +18,7 @@ from sparsight.explore.shelf import Opened, Shelf
 from sparsight.run import Run, finite
 from sparsight.views import about, feature, figures, samples, tiles
 from sparsight.views import map as mapping
-from sparsight.views.features import as_csv, data_uri
+from sparsight.views.features import as_csv
 
 MOST = 4_096
 """Tiles of one answer."""
@@ -84,9 +84,10 @@ def _feature(request: Request) -> Response:
         source = one.source
     except SparsightError:
         source = None
-    marks = {f"target {at:g}": at for at in figures.targets(one.run.recipe)}
     verified = one.run.verified
-    record = feature.described(one.sae, one.atlas, which, source=source, evidence=verified, targets=marks)
+    record = feature.described(
+        one.sae, one.atlas, which, source=source, evidence=verified, marks=figures.marks(one.run.recipe)
+    )
     return answer({**record, "note": one.run.notes().get(which, ""), "samples": source is not None})
 
 
@@ -149,13 +150,7 @@ def _charts(request: Request) -> Response:
 def _made(request: Request) -> Response:
     """Samples with what is made of them, and some built feature by feature, as PNG."""
     one = opened(request)
-    chosen = samples.chosen(one.source, samples.SAMPLES)
-    made = samples.reconstructions(one.sae, one.source, chosen)
-    if made is None:
-        return answer({"reconstructions": None, "built": []})
-    built = [samples.build_up(one.sae, one.source, int(at), samples.PARTS) for at in chosen[: samples.BUILT]]
-    shown = [{**one, "picture": data_uri(one["picture"])} for one in built]
-    return answer({"reconstructions": data_uri(made), "built": shown})
+    return answer(samples.made(one.sae, one.source))
 
 
 def _csv(request: Request) -> Response:

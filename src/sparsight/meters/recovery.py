@@ -44,6 +44,14 @@ def pairs(truth: Tensor, learned: Tensor) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(atom.astype(np.int64)), torch.from_numpy(feature.astype(np.int64))
 
 
+def partners(rows: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+    """The partner of each row in the `pairs` of both, −1 where it has none, and their cosine, there 0, [n] each."""
+    at, to = pairs(rows, others)
+    partner, cosine = torch.full((len(rows),), -1), torch.zeros(len(rows), dtype=torch.float64)
+    partner[at], cosine[at] = to, (_unit(rows[at]) * _unit(others[to])).sum(1)
+    return partner, cosine
+
+
 def agreement(truth: Tensor, learned: Tensor) -> dict[str, float]:
     """How much of a known dictionary was learned.
 
@@ -105,7 +113,7 @@ def recovery(sae: SAE, source: Source) -> list[dict[str, float]]:
         raise SparsightError("nobody knows what these samples are made of: give a synthetic source, or plant(source)")
     learned = sae.filters()["decoder"]
     cosine, feature = best(truth, learned)
-    null = best(truth, _random(learned))[0]
+    null = best(truth, random_like(learned))[0]
     supports = Supports(torch.arange(len(truth)), feature)
     there, codes = [], []
     training = sae.training
@@ -147,13 +155,13 @@ def _figures(truth: Tensor, learned: Tensor, matched: tuple[Tensor, Tensor]) -> 
 
 
 def _null(truth: Tensor, learned: Tensor) -> dict[str, float]:
-    random = _random(learned)
+    random = random_like(learned)
     figures = _figures(truth, random, pairs(truth, random))
     return {f"null.{name}": value for name, value in figures.items()}
 
 
-def _random(like: Tensor) -> Tensor:
-    """As many random directions."""
+def random_like(like: Tensor) -> Tensor:
+    """As many random directions, in float64."""
     return torch.randn(like.shape, generator=generator(0, _PURPOSE), dtype=torch.float64).to(like.device)
 
 

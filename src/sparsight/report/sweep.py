@@ -1,5 +1,6 @@
 """The page about a sweep."""
 
+import json
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -7,7 +8,7 @@ from string import Template
 from typing import Any
 
 import sparsight
-from sparsight.report import HERE, folded, listed, section
+from sparsight.pages import files
 from sparsight.views import sweeps
 
 COLUMNS = {
@@ -28,11 +29,11 @@ def html(record: Mapping[str, Any]) -> str:
     )
     said = "In colour: no other model explains as much with fewer features per sample, or more with as many."
     sections = [
-        section("What features cost and buy", said, f'<div class="charts">{figures}</div>'),
-        section("Models", f"Measured on {record['measured_on']}. ● as above.", _table(record)),
-        section("Record", "", folded("JSON", record)),
+        _section("What features cost and buy", said, f'<div class="charts">{figures}</div>'),
+        _section("Models", f"Measured on {record['measured_on']}. ● as above.", _table(record)),
+        _section("Record", "", _folded(record)),
     ]
-    page = Template((HERE / "page.html").read_text(encoding="utf-8"))
+    page = Template((Path(__file__).parent / "sweep.html").read_text(encoding="utf-8"))
     return page.substitute(
         title=escape(Path(record["sweep"]).resolve().name),
         lead=escape(f"The recipe {record['recipe']} with {' '.join(record['changes'])}"),
@@ -43,12 +44,10 @@ def html(record: Mapping[str, Any]) -> str:
                 ("of them best", str(sum(row["best"] for row in ended))),
             )
         ),
-        notes=listed(record["notes"]),
+        notes="".join(f'<p class="sorry">{escape(note)}</p>' for note in record["notes"]),
         sections="\n".join(sections),
-        style=(HERE / "page.css").read_text(encoding="utf-8"),
-        script="",
+        style=files()["style.css"][0].decode(),
         version=sparsight.__version__,
-        data="{}",
     )
 
 
@@ -64,5 +63,15 @@ def _table(record: Mapping[str, Any]) -> str:
         state = row["failed"] or ("" if row["ended"] else "has not ended")
         cells = ["●" if row["best"] else "", *values, *found, state]
         body += f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
-    table = f'<table class="still"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     return f'<div class="scroll">{table}</div>'
+
+
+def _section(title: str, said: str, inner: str) -> str:
+    lead = f'<p class="soft">{escape(said)}</p>' if said else ""
+    return f'<section class="card"><h2>{escape(title)}</h2>{lead}{inner}</section>'
+
+
+def _folded(record: Mapping[str, Any]) -> str:
+    text = escape(json.dumps(record, indent=2, ensure_ascii=False))
+    return f"<details><summary>JSON</summary><pre>{text}</pre></details>"

@@ -107,14 +107,18 @@ def _nulls(rows: list[Mapping[str, Any]], figure: str) -> str:
     return ", ".join(f"{name} {value:.1%}" for name, value in known) or "nothing to compare it with"
 
 
+def said(compared: Mapping[str, Any]) -> str:
+    """On what runs were compared, and what is to be said of it."""
+    labels = f", probes with {compared['labels']:,} labels" if compared["labels"] else ""
+    return f"Measured on {compared['measured_on']} in the units of the data{labels}. {'. '.join(compared['notes'])}"
+
+
 def _compared(compared: Mapping[str, Any]) -> dict[str, Any]:
     """The comparison as a table; a figure that no row has is left out."""
     rows = compared["rows"]
     names = [name for name in FIGURES if any(row[name] is not None for row in rows)]
-    labels = f", probes with {compared['labels']:,} labels" if compared["labels"] else ""
     return {
-        "said": f"Measured on {compared['measured_on']} in the units of the data{labels}. "
-        f"{'. '.join(compared['notes'])}",
+        "said": said(compared),
         "heads": [FIGURES[name] for name in names],
         "rows": [
             ["this run" if row["kind"] == "run" else row["name"]]

@@ -135,8 +135,12 @@ def chosen(
     y: str,
     log_x: bool,
     counts: bool,
+    links: Sequence[str] | None = None,
 ) -> str:
-    """Named points, those that are marked large and in colour and joined; counts stand on 0 and are not joined."""
+    """Named points, those that are marked large and in colour and joined; counts stand on 0 and are not joined.
+
+    With `links` each point leads somewhere, by mouse and by keyboard.
+    """
     if not len(xs):
         return empty("there is nothing to show yet")
     frame = Frame(_range([xs]), _range([ys, np.array([0.0, 1.0])] if counts else [ys]), log_x=log_x)
@@ -149,8 +153,10 @@ def chosen(
         (a, b), name = places[number], names[int(number)]
         size, colour = (4.5, COLOURS[0]) if marked[number] else (3, UNKNOWN)
         title = f"<title>{escape(name)}</title>"
-        drawn.append(f'<circle cx="{a:.1f}" cy="{b:.1f}" r="{size}" fill="{colour}">{title}</circle>')
-    return _svg(frame.draw(x, y) + "".join(drawn))
+        dot = f'<circle cx="{a:.1f}" cy="{b:.1f}" r="{size}" fill="{colour}">{title}</circle>'
+        link = "" if links is None else f'href="{escape(links[int(number)])}" aria-label="{escape(name)}"'
+        drawn.append(f"<a {link}>{dot}</a>" if link else dot)
+    return _svg(frame.draw(x, y) + "".join(drawn), role="img" if links is None else "group")
 
 
 def polar(orientation: np.ndarray, frequency: np.ndarray, weight: np.ndarray) -> str:
@@ -186,8 +192,9 @@ def short(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 1e4 else f"{value:.4g}"
 
 
-def _svg(inner: str) -> str:
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
+def _svg(inner: str, role: str = "img") -> str:
+    """A picture; as a `group` it has parts that can be chosen."""
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="{role}"'
     return f'{head} font-family="system-ui, sans-serif" font-size="12">{inner}</svg>'
 
 

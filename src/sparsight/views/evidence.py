@@ -1,5 +1,6 @@
 """What was claimed of a run, as pictures and rows."""
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +8,8 @@ import numpy as np
 import torch
 
 from sparsight.core import SAE, Evidence
+from sparsight.core.evidence import plain
+from sparsight.run import Run
 from sparsight.views import charts
 from sparsight.views.pictures import coloured, tiled
 
@@ -16,6 +19,45 @@ FRAME = 2
 """Its pixels."""
 MOST = 400
 """Features of the picture."""
+
+
+def described(run: Run) -> dict[str, Any]:
+    """What was claimed of a run, as a record that JSON can hold.
+
+    - `verified`: whether anything was claimed of the weights that it has now, and `outdated`: of others. Where nothing
+      was, there is `command`, which does it, and nothing else;
+    - `claims`: see `rows`, and the `numbers` themselves; `left_out`: claims that cannot be made of it, and why;
+    - `features`: of up to 400, the real ones first and then by stability, the `ids` and a list for each column of the
+      evidence; None where that is not known. `real` and `of`: how many are real, of how many;
+    - `charts`: see `figures`; `seconds` that it took.
+
+    Raises:
+        SparsightError: a file of the run is damaged.
+    """
+    found = run.verified
+    command = f"sparsight verify {shlex.quote(str(run.path))}"
+    outdated = found is None and run.summary is not None and (run.path / "evidence.json").is_file()
+    if found is None:
+        return {"verified": False, "outdated": outdated, "ended": run.summary is not None, "command": command}
+    ids = order(found)[:MOST]
+    columns = {name: plain(values[ids]) for name, values in found.columns.items()} if len(ids) else {}
+    real = found.columns.get("real")
+    return {
+        "verified": True,
+        "outdated": False,
+        "ended": True,
+        "command": command,
+        "claims": [
+            {**row, "numbers": {key: getattr(claim, key) for key in ("value", "low", "high", "null")}}
+            for row, claim in zip(rows(found), found.claims, strict=True)
+        ],
+        "left_out": dict(found.left_out),
+        "features": {"ids": ids.tolist(), "columns": columns} if len(ids) else None,
+        "real": None if real is None else int(real.sum()),
+        "of": None if real is None else len(real),
+        "charts": figures(found),
+        "seconds": found.seconds,
+    }
 
 
 def order(evidence: Evidence) -> np.ndarray:

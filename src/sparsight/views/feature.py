@@ -11,7 +11,9 @@ from sparsight.errors import SparsightError
 from sparsight.meters.neighbours import NOTHING
 from sparsight.views.features import heaviest, numbers
 
-TOP, DRAWN, QUANTILES, PER_QUANTILE = 16, 12, 5, 4
+QUANTILES = 5
+MANY, FEW = (16, 12, 4), (8, 6, 2)
+"""Examples: with the largest codes, drawn at random, and of each fifth."""
 HEAVIEST = 12
 """Inputs that are listed by name."""
 
@@ -23,7 +25,8 @@ def described(
     *,
     source: Source | None = None,
     evidence: Evidence | None = None,
-    targets: dict[str, float] | None = None,
+    marks: dict[str, float] | None = None,
+    few: bool = False,
 ) -> dict[str, Any]:
     """All that is known of a feature, as JSON has it.
 
@@ -41,7 +44,8 @@ def described(
         feature: which.
         source: the samples that the atlas was made from; None: they cannot be had, and examples have no label.
         evidence: what was verified.
-        targets: values to mark in the histogram.
+        marks: values to mark in the histogram, by name.
+        few: half as many examples, for what must stay small.
 
     Raises:
         SparsightError: there is no such feature.
@@ -53,8 +57,8 @@ def described(
     found: dict[str, Any] = {
         "feature": feature,
         "measures": measures,
-        "histogram": _histogram(atlas, feature, {**(targets or {}), "mean where it fires": measures["mean_firing"]}),
-        "examples": _examples(atlas, source, feature),
+        "histogram": _histogram(atlas, feature, {**(marks or {}), "mean where it fires": measures["mean_firing"]}),
+        "examples": _examples(atlas, source, feature, FEW if few else MANY),
         "classes": {},
         "neighbours": _neighbours(atlas, feature),
         "inputs": None,
@@ -82,21 +86,16 @@ def _histogram(atlas: Atlas, feature: int, marks: dict[str, float | None]) -> di
     }
 
 
-def _examples(atlas: Atlas, source: Source | None, feature: int) -> dict[str, list[dict[str, Any]]]:
-    top, drawn = (
-        [
-            (int(i), float(v))
-            for i, v in zip(atlas[f"{kind}_ids"][feature], atlas[f"{kind}_values"][feature], strict=True)
-        ]
-        for kind in ("top", "random")
-    )
-    top = [pair for pair in top if pair[0] != NOTHING][:TOP]
-    drawn = [pair for pair in drawn if pair[0] != NOTHING]  # by code, descending
-    spread = np.unique(np.linspace(0, max(0, len(drawn) - 1), DRAWN).round().astype(int))
+def _examples(
+    atlas: Atlas, source: Source | None, feature: int, counts: tuple[int, int, int]
+) -> dict[str, list[dict[str, Any]]]:
+    largest, at_random, of_each = counts
+    top, drawn = (_known(atlas, kind, feature) for kind in ("top", "random"))
+    spread = np.unique(np.linspace(0, max(0, len(drawn) - 1), at_random).round().astype(int))
     kinds = {
-        "top": top[:TOP],
+        "top": top[:largest],
         "random": [drawn[n] for n in spread] if drawn else [],
-        "quantiles": _fifths(drawn),
+        "quantiles": _fifths(drawn, of_each),
     }
     label = _labels(source, [i for pairs in kinds.values() for i, _ in pairs])
     return {
@@ -111,14 +110,14 @@ def _known(atlas: Atlas, kind: str, feature: int) -> list[tuple[int, float]]:
     return [pair for pair in pairs if pair[0] != NOTHING]
 
 
-def _fifths(drawn: list[tuple[int, float]]) -> list[tuple[int, float]]:
+def _fifths(drawn: list[tuple[int, float]], of_each: int) -> list[tuple[int, float]]:
     """Of each fifth of the range of codes the first few, from the smallest codes up."""
     if not drawn:
         return []
     codes = np.array([v for _, v in drawn])
     low, high = codes.min(), codes.max()
     fifth = np.minimum(((codes - low) / max(high - low, 1e-30) * QUANTILES).astype(int), QUANTILES - 1)
-    return [drawn[n] for part in range(QUANTILES) for n in (fifth == part).nonzero()[0][:PER_QUANTILE]]
+    return [drawn[n] for part in range(QUANTILES) for n in (fifth == part).nonzero()[0][:of_each]]
 
 
 def _labels(source: Source | None, ids: list[int]) -> dict[int, str | None]:

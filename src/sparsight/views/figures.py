@@ -63,21 +63,21 @@ def population(run: Run, atlas: Atlas) -> dict[str, str]:
         said = f"share of samples in which it fires ({silent} never)"
         found["How often features fire"] = charts.bars(counts, edges, x=said, y="features", log_x=True)
     counts, edges = np.histogram(mean, 30)
-    marks = {f"target {at:g}": at for at in targets(run.recipe)}
-    found["Mean activity"] = charts.bars(counts, edges, x="mean code over samples", y="features", marks=marks)
+    marked = marks(run.recipe)
+    found["Mean activity"] = charts.bars(counts, edges, x="mean code over samples", y="features", marks=marked)
     for of in ("encoder", "decoder"):
         column = atlas.columns.get(f"{of}.moran")
         if column is not None:
             counts, edges = np.histogram(column.values[np.isfinite(column.values)], 30, range=(-0.2, 1.0))
-            marks = {"median of white noise": column.null} if column.null is not None else {}
-            found[f"Moran's I, {of}"] = charts.bars(counts, edges, x="Moran's I", y="features", marks=marks)
+            none = {"median of white noise": column.null} if column.null is not None else {}
+            found[f"Moran's I, {of}"] = charts.bars(counts, edges, x="Moran's I", y="features", marks=none)
     return found
 
 
-def targets(recipe: dict[str, Any]) -> list[float]:
-    """The mean activities that terms pull towards."""
+def marks(recipe: dict[str, Any]) -> dict[str, float]:
+    """The mean activities that terms pull towards, as charts mark them."""
     parts = [recipe["architecture"], *recipe["terms"].values()]
-    return [part["target"] for part in parts if isinstance(part.get("target"), float)]
+    return {f"target {part['target']:g}": part["target"] for part in parts if isinstance(part.get("target"), float)}
 
 
 def gabors(atlas: Atlas) -> dict[str, str]:

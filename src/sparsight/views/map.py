@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from sparsight.core import SAE
 
-NEAR = 4_096
+NEAR = 2_048
 """Features up to which t-SNE is affordable: some seconds."""
 BLOCK = 8_192
 
@@ -15,7 +15,7 @@ BLOCK = 8_192
 def laid_out(sae: SAE, seed: int = 0) -> tuple[str, np.ndarray]:
     """Where features lie so that those with alike decoder rows are near each other.
 
-    By t-SNE of cosine distances (van der Maaten & Hinton 2008) up to 4,096 features, by the first two principal
+    By t-SNE of cosine distances (van der Maaten & Hinton 2008) up to 2,048 features, by the first two principal
     components of rows of length one beyond.
 
     Returns:

@@ -11,6 +11,7 @@ from torch import Tensor
 from sparsight.core import SAE, Source
 from sparsight.core.sampling import spread
 from sparsight.views.building import built
+from sparsight.views.features import data_uri
 from sparsight.views.pictures import coloured, tiled
 
 SAMPLES, BUILT, PARTS = 12, 3, 14
@@ -73,6 +74,23 @@ def build_up(sae: SAE, source: Source, id: int, steps: int) -> dict[str, Any]:
         tiles = coloured(torch.cat([above, below]).unflatten(1, (*shape[:2], -1)))
         found["picture"] = tiled(tiles, len(above))
     return found
+
+
+def made(sae: SAE, source: Source) -> dict[str, Any]:
+    """Samples with their reconstructions, and some of them built feature by feature, with pictures as addresses.
+
+    Returns:
+        `reconstructions`: see there; None where samples are no pictures. `built`: see `build_up`.
+    """
+    ids = chosen(source, SAMPLES)
+    pictured = reconstructions(sae, source, ids)
+    if pictured is None:
+        return {"reconstructions": None, "built": []}
+    each = [build_up(sae, source, at, PARTS) for at in ids[:BUILT].tolist()]
+    return {
+        "reconstructions": data_uri(pictured),
+        "built": [{**one, "picture": data_uri(one["picture"])} for one in each],
+    }
 
 
 def _targets(source: Source, ids: Tensor) -> Tensor:

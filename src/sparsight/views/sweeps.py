@@ -11,15 +11,19 @@ from sparsight.views import charts
 
 WIDTH, HEIGHT = 60, 14
 """Letters of the plot."""
+UNITS = (
+    "models differ in preprocessing, and each explained variance is in the units of its own model: `sparsight compare` "
+    "measures in those of the data"
+)
 
 
 def described(sweep: Sweep) -> dict[str, Any]:
     """A sweep as a record that JSON can hold.
 
-     Each of its `rows` is a model, with its `values` by key; of those that have ended, the held-out
-     `explained_variance` and `l0` of `summary.json`, features that are `dead`, `seconds`, and whether they are `best`:
-     no other model explains as much with fewer features per sample, or more with as many.
-    X"""
+    Each of its `rows` is a model, with its `values` by key; of those that have ended, the held-out
+    `explained_variance` and `l0` of `summary.json`, features that are `dead`, `seconds`, and whether they are `best`:
+    no other model explains as much with fewer features per sample, or more with as many.
+    """
     failed, rows = sweep.failed(), []
     units = set()
     for point in sweep.points():
@@ -45,10 +49,7 @@ def described(sweep: Sweep) -> dict[str, Any]:
     measured = dict.fromkeys(row.pop("measured_on") for row in rows)
     notes = []
     if len(units) > 1:
-        notes.append(
-            "models differ in preprocessing, and each explained variance is in the units of its own model: "
-            "`sparsight compare` measures in those of the data"
-        )
+        notes.append(UNITS)
     return {
         "sweep": str(sweep.path),
         "recipe": sweep.grid.base["name"],
@@ -62,7 +63,6 @@ def described(sweep: Sweep) -> dict[str, Any]:
 
 def best(rows: Sequence[Mapping[str, Any]]) -> list[bool]:
     """Which rows no other one dominates: as much explained and as few features per sample, and better in one."""
-
     points = [None if row["explained_variance"] is None else (row["explained_variance"], -row["l0"]) for row in rows]
     known = [point for point in points if point is not None]
     return [
@@ -80,7 +80,7 @@ def figures(record: Mapping[str, Any]) -> dict[str, str]:
     for title, key in (("Explained variance", "explained_variance"), ("Dead features", "dead")):
         values = np.array([row[key] for row in rows], dtype=np.float64)
         found[f"{title} against L0"] = charts.chosen(
-            l0, values, names, chosen, x="L0", y=title.lower(), log_x=_far(l0), counts=key == "dead"
+            l0, values, names, chosen, x="L0", y=title.lower(), log_x=far(l0), counts=key == "dead"
         )
     return found
 
@@ -95,7 +95,7 @@ def plot(record: Mapping[str, Any]) -> str:
         return ""
     l0, explained = (np.array([row[key] for row in rows], dtype=np.float64) for key in ("l0", "explained_variance"))
     explained = np.maximum(explained, 0.0)
-    across = _places(np.log(l0) if _far(l0) else l0, WIDTH)
+    across = _places(np.log(l0) if far(l0) else l0, WIDTH)
     up = _places(explained, HEIGHT)
     letters = [[" "] * WIDTH for _ in range(HEIGHT)]
     for row, a, b in sorted(zip(rows, across, up, strict=True), key=lambda placed: placed[0]["best"]):
@@ -103,7 +103,7 @@ def plot(record: Mapping[str, Any]) -> str:
     ends = {0: f"{explained.max():.1%}", HEIGHT - 1: f"{explained.min():.1%}"}
     lines = [f"{ends.get(n, ''):>7} │{''.join(line).rstrip()}" for n, line in enumerate(letters)]
     low, high = f"{l0.min():.1f}", f"{l0.max():.1f}"
-    middle = "L0, logarithmic" if _far(l0) else "L0"
+    middle = "L0, logarithmic" if far(l0) else "L0"
     foot = f"{low}{middle:^{WIDTH - len(low) - len(high)}}{high}"
     return "\n".join(["explained", *lines, f"{'':7} └{'─' * WIDTH}", f"{'':9}{foot}"])
 
@@ -112,8 +112,8 @@ def _ended(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [row for row in record["rows"] if row["explained_variance"] is not None]
 
 
-def _far(values: np.ndarray) -> bool:
-    """Whether a logarithm shows more of them."""
+def far(values: np.ndarray) -> bool:
+    """Whether a logarithmic axis shows more of them."""
     return len(values) > 0 and values.min() > 0 and values.max() / values.min() >= 4
 
 

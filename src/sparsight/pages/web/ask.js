@@ -1,9 +1,9 @@
 // Where answers come from: the server, or what a report holds. Nothing else in the pages knows which.
 
-const held = document.getElementById("frozen");
-const answers = held ? JSON.parse(held.textContent) : null;
+import { held, record, rows, unpacked } from "./held.js";
+
 /** Whether this is a report: nothing can be asked of a server, and nothing changed. */
-export const frozen = answers !== null;
+export const frozen = held !== null;
 
 const given = new URLSearchParams(location.hash.slice(1)).get("token");
 if (given && !frozen) {
@@ -27,26 +27,22 @@ async function fetched(method, path, body) {
   throw Object.assign(new Error(said.error ?? `the explorer answered ${answer.status}`), { status: answer.status });
 }
 
-function kept(path) {
-  if (!(path in answers)) throw new Error("this report does not hold that");
-  return answers[path];
-}
-
-function decoded(text) {
-  return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
-}
-
 /** The address of a run's answers. */
 export const of = (run, rest) => `run/${encodeURIComponent(run)}/${rest}`;
 
 /** The JSON answer to a path. */
-export const ask = async (path) => (frozen ? kept(path) : (await fetched("GET", path)).json());
+export async function ask(path) {
+  if (!frozen) return (await fetched("GET", path)).json();
+  const [, table, id] = /^(.*)\/(\d+)$/.exec(path) ?? [];
+  if (table in held.tables) return record(table, Number(id));
+  return JSON.parse(new TextDecoder().decode(await unpacked(path)));
+}
 
 /** The bytes that answer a path. */
-export const bytes = async (path) => (frozen ? decoded(kept(path)) : (await fetched("GET", path)).arrayBuffer());
+export const bytes = async (path) => (frozen ? unpacked(path) : (await fetched("GET", path)).arrayBuffer());
 
 /** The text that answers a path. */
-export const text = async (path) => (frozen ? kept(path) : (await fetched("GET", path)).text());
+export const text = async (path) => (await fetched("GET", path)).text();
 
 /** Change something, or have work done; JSON or bytes in, JSON out. */
 export const act = async (method, path, body) => (await fetched(method, path, body)).json();
@@ -71,36 +67,22 @@ export const forget = () => columns.clear();
 
 /** Filters: peaks [n], and levels [n, D] as one Int8Array. */
 export async function tiles(run, side, ids) {
-  if (frozen) return picked(of(run, `tiles/${side}`), ids, Int8Array, 1);
+  if (frozen) {
+    const { heads, levels } = await rows(of(run, `tiles/${side}`), ids, Int8Array, 1);
+    return { peaks: heads, levels };
+  }
   const buffer = await bytes(of(run, `tiles?of=${side}&ids=${ids.join(",")}`));
   return { peaks: new Float32Array(buffer, 0, ids.length), levels: new Int8Array(buffer, 4 * ids.length) };
 }
 
 /** Samples: lowest and highest [n, 2], and levels [n, D] as one Uint8Array. */
 export async function samples(run, ids) {
-  if (frozen) return picked(of(run, "samples"), ids, Uint8Array, 2);
+  if (frozen) {
+    const { heads, levels } = await rows(of(run, "samples"), ids, Uint8Array, 2);
+    return { ends: heads, levels };
+  }
   const buffer = await bytes(of(run, `samples?ids=${ids.join(",")}`));
   return { ends: new Float32Array(buffer, 0, 2 * ids.length), levels: new Uint8Array(buffer, 8 * ids.length) };
-}
-
-const tables = new Map();
-/** Rows of a table that a report holds: ids, and as many rows of `numbers` float32 and of bytes. */
-function picked(path, ids, Kind, numbers) {
-  if (!tables.has(path)) {
-    const { ids: known, data } = kept(path);
-    const buffer = decoded(data);
-    const levels = new Kind(buffer, 4 * numbers * known.length);
-    tables.set(path, { at: new Map(known.map((id, n) => [id, n])), heads: new Float32Array(buffer, 0, numbers * known.length), levels, width: levels.length / known.length });
-  }
-  const { at, heads, levels, width } = tables.get(path);
-  const found = new Kind(ids.length * width);
-  const first = new Float32Array(ids.length * numbers);
-  ids.forEach((id, n) => {
-    const row = at.get(id) ?? 0;
-    found.set(levels.subarray(row * width, (row + 1) * width), n * width);
-    first.set(heads.subarray(row * numbers, (row + 1) * numbers), n * numbers);
-  });
-  return numbers === 1 ? { peaks: first, levels: found } : { ends: first, levels: found };
 }
 
 /** Server-sent events, read by fetch so that the token goes with it. `hear(name, data)`; returns what stops it. */

@@ -12,11 +12,13 @@ export async function open(place, { run, id }) {
   const sides = about.sides.filter((side) => side !== "null");
   const filters = Object.fromEntries(await Promise.all(sides.map(async (side) => [side, (await tiles(run, side, [id])).levels])));
   const cards = element("div", { className: "cards" });
+  const beside = (step) => (about.shown ? about.shown[about.shown.indexOf(id) + step] : id + step);
+  const [before, after] = [beside(-1), beside(1)].map((to) => (to >= 0 && to < about.features ? to : null));
   const go = (to) => element("a", { href: `#/${of(run, `feature/${to}`)}` }, `Feature ${to}`);
   place.append(
     element("div", { className: "head" },
       element("h1", {}, `Feature ${id}`),
-      id > 0 && element("span", {}, "← ", go(id - 1)), id < about.features - 1 && element("span", {}, go(id + 1), " →"),
+      before !== null && element("span", {}, "← ", go(before)), after !== null && element("span", {}, go(after), " →"),
       element("a", { href: `#/${of(run, `features?at=${id}`)}` }, "in the grid"),
       !frozen && element("a", { href: `#/${of(run, `play?insert=${id}`)}` }, "in the playground")),
     cards);
@@ -30,8 +32,8 @@ export async function open(place, { run, id }) {
 
   function keys(event) {
     if (/INPUT|TEXTAREA|SELECT/.test(document.activeElement.tagName)) return;
-    const to = { ArrowLeft: id - 1, ArrowRight: id + 1 }[event.key];
-    if (to >= 0 && to < about.features) location.hash = `#/${of(run, `feature/${to}`)}`;
+    const to = { ArrowLeft: before, ArrowRight: after }[event.key] ?? null;
+    if (to !== null) location.hash = `#/${of(run, `feature/${to}`)}`;
   }
   addEventListener("keydown", keys);
   return () => removeEventListener("keydown", keys);
@@ -159,11 +161,12 @@ async function neighboursCard(run, about, one) {
   const made = card("Neighbours");
   const names = { decoder: "Alike in what they add (cosine of decoder rows)", encoder: "Alike in what they look for (cosine of filters)", "fires with": "Come and go with it (correlation of codes)" };
   for (const [relation, pairs] of Object.entries(one.neighbours)) {
-    if (!pairs.length) continue;
+    const known = pairs.filter(([id]) => !about.shown || about.shown.includes(id));
+    if (!known.length) continue;
     const side = relation === "encoder" ? "encoder" : about.sides.includes("decoder") ? "decoder" : "encoder";
-    const found = about.sides.length ? await tiles(run, side, pairs.map(([id]) => id)) : null;
-    const width = found ? found.levels.length / pairs.length : 0;
-    made.append(element("h3", {}, names[relation]), element("ul", { className: "chips" }, pairs.map(([id, value], n) =>
+    const found = about.sides.length ? await tiles(run, side, known.map(([id]) => id)) : null;
+    const width = found ? found.levels.length / known.length : 0;
+    made.append(element("h3", {}, names[relation]), element("ul", { className: "chips" }, known.map(([id, value], n) =>
       element("li", {}, element("a", { href: `#/${of(run, `feature/${id}`)}`, "aria-label": `feature ${id}, ${say(value)}` },
         found && filterCanvas(found.levels.subarray(n * width, (n + 1) * width), about.shape), `${id} · ${say(value)}`)))));
   }

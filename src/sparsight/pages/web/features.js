@@ -30,7 +30,8 @@ export async function open(place, { run, query }) {
   palette.colours = query.get("colours") ?? "grey";
   palette.scale = query.get("scale") ?? "own";
   if (!shown.includes(state.view)) state.view = shown[0];
-  let order = everything(about.features);
+  const all = () => (about.shown ? Uint32Array.from(about.shown) : everything(about.features));
+  let order = all();
   let rate = null;
   let current = null;
   let named = {};
@@ -45,19 +46,21 @@ export async function open(place, { run, query }) {
   const turn = element("button", { "aria-label": "turn the order round", title: "turn round", onclick: () => { state.down = !state.down; refresh(); } }, "⇅");
   const sorting = choice(["feature", ...Object.keys(columns)], state.sort, (name) => { state.sort = name; state.down = name !== "feature"; refresh(); });
   const sides = about.sides.length ? about.sides.filter((side) => side !== "null").concat(about.sides.includes("decoder") ? ["both"] : [], ["null"]) : [];
-  const pictured = sides.length ? [
-    switches("which filters", sides, state.of, (side) => { state.of = side; current.sides?.(pairs()); keep(); }),
-    labelled("size", sizes),
-    labelled("colours", choice(["grey", "diverging"], palette.colours, (name) => { palette.colours = name; repaint(); })),
-    labelled("scale", choice([["own", "each its own"], ["shared", "shared"]], palette.scale, (name) => { palette.scale = name; repaint(); })),
-  ] : [];
+  const which = sides.length ? switches("which filters", sides, state.of, (side) => { state.of = side; current.sides?.(pairs()); keep(); }) : null;
+  const display = sides.length ? element("details", { className: "display", open: innerWidth > 900 },
+    element("summary", {}, "display"),
+    element("div", { className: "controls" },
+      labelled("size", sizes),
+      labelled("colours", choice(["grey", "diverging"], palette.colours, (name) => { palette.colours = name; repaint(); })),
+      labelled("scale", choice([["own", "each its own"], ["shared", "shared"]], palette.scale, (name) => { palette.scale = name; repaint(); })))) : null;
   const view = element("div", { className: "view" });
   const peek = element("aside", { className: "peek", "aria-label": "the chosen feature", tabIndex: 0 });
   place.append(
     element("div", { className: "controls" },
       element("h1", { className: "unseen" }, `Features of ${about.name}`),
       switches("view", shown, state.view, (name) => { state.view = name; build(); }),
-      ...pictured,
+      which,
+      display,
       element("span", { className: "beside" }, labelled("sorted by", sorting), turn),
       labelled("where", input, "where"),
       count,
@@ -94,7 +97,7 @@ export async function open(place, { run, query }) {
 
   async function refresh() {
     wrong.hidden = true;
-    let kept = everything(about.features);
+    let kept = all();
     try {
       if (state.where.trim()) {
         const { names, test } = parse(state.where, meaning(columns, prefix()));
@@ -114,7 +117,7 @@ export async function open(place, { run, query }) {
     named = {};
     for (const name of told()) named[name] = await column(run, name);
     await current.show({ order, sort: state.sort });
-    count.textContent = kept.length === about.features ? `${say(about.features)} features` : `${say(kept.length)} of ${say(about.features)}`;
+    count.textContent = kept.length === all().length ? `${say(kept.length)} features` : `${say(kept.length)} of ${say(about.features)}`;
     keep();
   }
 
@@ -175,8 +178,10 @@ export async function open(place, { run, query }) {
       else sizes.value = state.size;
       made.show({ size: Number(sizes.value) });
       current = { ...made, sides: (which) => made.show({ sides: which }) };
-    } else if (state.view === "map") current = await map(view, run, about, store, on);
-    else current = list(view, run, columns, on, (name) => { state.down = state.sort === name ? !state.down : true; state.sort = name; refresh(); });
+    } else if (state.view === "map") {
+      view.replaceChildren(element("p", { className: "soft" }, "laying features out …"));
+      current = await map(view, run, about, on);
+    } else current = list(view, run, columns, on, (name) => { state.down = state.sort === name ? !state.down : true; state.sort = name; refresh(); });
     sizes.disabled = state.view !== "grid";
     await refresh();
     if (state.selected >= 0) current.select(state.selected, true);

@@ -1,7 +1,7 @@
 // The grid of filters: any number of them, of which only those in sight are painted.
 
 import { tiles } from "./ask.js";
-import { geometry, paintFilter, palette } from "./paint.js";
+import { geometry, paintFilter, paintInk, palette } from "./paint.js";
 
 const BUDGET = 96e6; // bytes of levels that are kept
 const AT_ONCE = 384; // tiles of one question
@@ -14,8 +14,9 @@ const TALLEST = 8e6; // px that every browser can scroll
 
 /** Filters by side and feature: asked for, kept while there is room, and painted on sheets from which the grid copies. */
 export class Store {
-  constructor(run, shape) {
+  constructor(run, shape, ink = false) {
     this.run = run;
+    this.ink = ink;
     this.shape = shape;
     [this.height, this.width] = geometry(shape);
     this.levels = new Map();
@@ -65,7 +66,8 @@ export class Store {
     const [x, y] = [(place % SLOTS) * this.width, Math.floor(place / SLOTS) * this.height];
     const image = new ImageData(this.width, this.height);
     const factor = palette.scale === "own" ? 1 : known.peak / (this.most || 1);
-    paintFilter(known.levels, this.shape, new Uint32Array(image.data.buffer), factor);
+    if (this.ink) paintInk(known.levels, this.shape, new Uint32Array(image.data.buffer));
+    else paintFilter(known.levels, this.shape, new Uint32Array(image.data.buffer), factor);
     pen.putImageData(image, x, y);
     this.slots.set(key, [canvas, x, y]);
   }

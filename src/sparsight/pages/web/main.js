@@ -1,7 +1,8 @@
 // The router: an address, a page.
 
-import { ask, frozen, of } from "./ask.js";
+import { frozen, of } from "./ask.js";
 import { announce, element, sorry } from "./dom.js";
+import { held } from "./held.js";
 
 const pages = {
   runs: () => import("./runs.js"),
@@ -48,7 +49,7 @@ let turn = 0;
 async function show() {
   const mine = ++turn;
   let where = parsed(location.hash);
-  if (frozen && where.run === null) where = { ...where, page: "overview", run: await ask("only") };
+  if (frozen && where.run === null) where = { ...where, page: "overview", run: held.only };
   await leave?.();
   leave = undefined;
   const place = element("div", { className: `page ${where.page}` });

@@ -2,16 +2,18 @@
 
 import { bytes, of } from "./ask.js";
 import { element } from "./dom.js";
+import { Store } from "./grid.js";
 
 const MOST = 3000; // pictures that are painted at once; beyond, features are points
 
-export async function map(place, run, about, store, on) {
+export async function map(place, run, about, on) {
   const places = new Float32Array(await bytes(of(run, "map")));
   const canvas = element("canvas", { className: "map", tabIndex: 0 });
   canvas.setAttribute("role", "application");
   canvas.setAttribute("aria-roledescription", "map of features");
   canvas.setAttribute("aria-label", "features by their decoder rows: arrow keys go to the nearest one in a direction, plus and minus zoom");
   place.replaceChildren(canvas);
+  const store = about.sides.length ? new Store(run, about.shape, true) : null;
   const pen = canvas.getContext("2d", { alpha: false });
   const state = { order: new Uint32Array(0), selected: -1, hovered: -1, zoom: 1, x: 0.5, y: 0.5 };
   let box = { width: 1, height: 1 };
@@ -21,7 +23,7 @@ export async function map(place, run, about, store, on) {
   let moved = false;
 
   const spread = () => Math.min(box.width, box.height * 1.6) * 0.92 * state.zoom;
-  const high = () => Math.min(box.height, box.width) * 0.92 * state.zoom;
+  const high = () => Math.min(box.height, box.width) * 0.86 * state.zoom;
   const at = (id) => [box.width / 2 + (places[2 * id] - state.x) * spread(), box.height / 2 + (places[2 * id + 1] - state.y) * high()];
   const soon = () => { pending ||= requestAnimationFrame(draw); };
 
@@ -38,7 +40,7 @@ export async function map(place, run, about, store, on) {
       if (x > -40 && y > -40 && x < box.width + 40 && y < box.height + 40) inside.push(id);
     }
     const pictured = store && inside.length <= MOST;
-    const size = Math.max(8, Math.min(90, 0.75 * Math.sqrt((box.width * box.height) / Math.max(1, state.order.length)) * state.zoom ** 0.8));
+    const size = Math.max(8, Math.min(110, 1.15 * Math.sqrt((box.width * box.height) / Math.max(1, state.order.length)) * state.zoom ** 0.8));
     const missing = [];
     pen.fillStyle = "#6ea8e8";
     if (!pictured && inside.length > MOST) points(inside, ratio);
@@ -187,7 +189,8 @@ export async function map(place, run, about, store, on) {
     },
     select(id, move = false) {
       state.selected = id;
-      if (move) [state.x, state.y] = [places[2 * id], places[2 * id + 1]];
+      const [x, y] = at(id);
+      if (move && (x < 0 || y < 0 || x > box.width || y > box.height)) [state.x, state.y] = [places[2 * id], places[2 * id + 1]];
       soon();
     },
     redraw: soon,

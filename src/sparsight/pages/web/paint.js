@@ -45,6 +45,17 @@ export function paintFilter(levels, shape, pixels, factor = 1) {
   }
 }
 
+/** Int8 levels of one filter as ink: orange where it is positive, blue where it is negative, nothing where it is 0. */
+export function paintInk(levels, shape, pixels) {
+  const [height, width, channels] = geometry(shape);
+  for (let at = 0; at < height * width; at++) {
+    let v = 0;
+    for (let c = 0; c < channels; c++) v += levels[at * channels + c] / channels;
+    const alpha = Math.min(255, Math.round(2.4 * Math.abs(v)));
+    pixels[at] = ((alpha << 24) | (v < 0 ? 0xf0a05a : 0x2a7cf5)) >>> 0; // alpha, blue, green, red
+  }
+}
+
 /** Uint8 levels of one sample into RGBA pixels. */
 export function paintSample(levels, shape, pixels) {
   const [height, width, channels] = geometry(shape);
