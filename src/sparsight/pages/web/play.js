@@ -8,7 +8,7 @@ import { dials } from "./dials.js";
 import { announce, card, choice, element, labelled, say, settled, sorry } from "./dom.js";
 import { opened, surface } from "./draw.js";
 import { remember } from "./main.js";
-import { plate, ranged } from "./plates.js";
+import { BARS, plate, ranged } from "./plates.js";
 import { steps } from "./steps.js";
 import { examples, tools } from "./tools.js";
 import { latest, numbers, packed, percent } from "./values.js";
@@ -37,7 +37,8 @@ export async function open(place, { run, query }) {
   const errors = element("div", { className: "errors" });
   const wrong = (error) => errors.replaceChildren(sorry(error));
   let id = null;
-  let most = COUNTS.includes(Number(query.get("most"))) ? Number(query.get("most")) : 24;
+  const usual = innerWidth < 700 ? 12 : 24;
+  let most = COUNTS.includes(Number(query.get("most"))) ? Number(query.get("most")) : usual;
   let other = null;
   let quiet = false;
   let closed = false;
@@ -81,10 +82,10 @@ export async function open(place, { run, query }) {
 
   // ---- what comes out ----
   const after = plate(start.outputs, "what the model makes of it");
-  const before = plate(start.outputs, "without what you set");
-  const off = start.outputs.shape ? plate(start.outputs, "what is too much and too little") : null;
+  const before = start.outputs.shape && plate(start.outputs, "without what you set");
+  const off = start.outputs.shape && plate(start.outputs, "what is too much and too little");
   const said = element("p", { className: "said num" });
-  const features = dials(run, start, { edits, edit });
+  const features = dials(run, start, { edits, edit, light: (row) => after.light?.(row) });
   const tell = settled(900, () => announce(said.textContent));
 
   const go = latest(async () => {
@@ -111,12 +112,12 @@ export async function open(place, { run, query }) {
       after.show(output);
       off.node.parentNode.hidden = target === null;
       if (target) off.differ(output, target);
+      before.node.parentNode.hidden = edits.size === 0;
+      before.show(recon);
     } else after.show(output, target);
-    before.node.parentNode.hidden = edits.size === 0;
-    if (edits.size) before.show(recon);
     const parts = [`${say(answer.fires)} of ${say(start.features)} features fire`];
     if (answer.explained !== null) parts.unshift(`${percent(answer.explained)} explained`);
-    if (edits.size) parts.push(`${percent(answer.edited_explained)} with what you set`);
+    if (edits.size && answer.edited_explained !== null) parts.push(`${percent(answer.edited_explained)} with what you set`);
     said.textContent = parts.join(", ");
     features.show(answer, !input.drawing());
     reset.disabled = edits.size === 0;
@@ -191,22 +192,21 @@ export async function open(place, { run, query }) {
         drawn ? tools(input, start.inputs, start.paper, takeFile) : element("div", { className: "controls" }, element("button", { onclick: input.clear }, "All at their mean")),
         pasting(start.inputs.count, input.set, wrong)),
       card("What the model makes of it",
-        element("div", { className: "made" }, named("with all that you set", after.node), element("div", { className: "rest" },
-          named("without what you set", before.node), off && named("too much (red), too little (blue)", off.node))),
-        said),
+        element("div", { className: "made" }, after.node, off && element("div", { className: "rest" },
+          named("without what you set", before.node), named("too much (red), too little (blue)", off.node))),
+        said,
+        !off && element("p", { className: "soft" }, start.outputs.count > BARS ? "The soft line is what should come out." : "Bars go from the mean of the data to the output; the tick is what should come out.")),
       card("Samples of the data", chosen.node),
       second,
       card("Active features",
         element("div", { className: "controls" }, reset, ablate,
           element("span", { className: "insert" }, labelled("insert feature", which), element("button", { onclick: () => insert(which.valueAsNumber) }, "Insert"),
             element("button", { title: "insert one at random", onclick: () => insert(Math.floor(Math.random() * start.features)) }, "Any")),
-          labelled("listed", choice(COUNTS.map((n) => [n, n]), most, (n) => { most = Number(n); remember({ most: n === "24" ? null : n }); go(); }))),
+          labelled("listed", choice(COUNTS.map((n) => [n, n]), most, (n) => { most = Number(n); remember({ most: most === usual ? null : n }); go(); }))),
         features.node)),
     built.node,
     generated,
   );
-  if (off) after.node.nextSibling.hidden = true;
-
   function pasted(event) {
     if (event.target.closest("input, textarea")) return;
     const file = [...event.clipboardData.files][0];
@@ -222,7 +222,8 @@ export async function open(place, { run, query }) {
   for (const name of ["dragover", "drop"]) place.addEventListener(name, dropped);
 
   if (query.has("sample")) take(Number(query.get("sample")));
-  else go();
+  else if (drawn) go();
+  else take(start.examples[0]);
   if (wished) compare(wished);
   return () => {
     closed = true;
