@@ -84,6 +84,9 @@ export async function open(place, { run, query }) {
   const after = plate(start.outputs, "what the model makes of it");
   const before = start.outputs.shape && plate(start.outputs, "without what you set");
   const off = start.outputs.shape && plate(start.outputs, "what is too much and too little");
+  const named = (name, inner) => element("figure", {}, inner, element("figcaption", {}, name));
+  const made = element("div", { className: "made" }, after.node,
+    off && element("div", { className: "rest" }, named("without what you set", before.node), named("too much (red), too little (blue)", off.node)));
   const said = element("p", { className: "said num" });
   const features = dials(run, start, { edits, edit, light: (row) => after.light?.(row) });
   const tell = settled(900, () => announce(said.textContent));
@@ -97,7 +100,7 @@ export async function open(place, { run, query }) {
       return;
     }
     if (!closed) show(answer);
-  });
+  }, (busy) => made.setAttribute("aria-busy", String(busy)));
 
   function show(answer) {
     errors.replaceChildren();
@@ -182,7 +185,6 @@ export async function open(place, { run, query }) {
     }
   }
   const wished = start.beside.includes(query.get("beside")) ? query.get("beside") : "";
-  const named = (name, inner) => element("figure", {}, inner, element("figcaption", {}, name));
   place.append(
     element("div", { className: "controls head" }, element("h1", {}, "Playground"),
       start.beside.length > 0 && labelled("beside it", choice([["", "no other run"], ...start.beside.map((key) => [key, key])], wished, compare))),
@@ -192,8 +194,7 @@ export async function open(place, { run, query }) {
         drawn ? tools(input, start.inputs, start.paper, takeFile) : element("div", { className: "controls" }, element("button", { onclick: input.clear }, "All at their mean")),
         pasting(start.inputs.count, input.set, wrong)),
       card("What the model makes of it",
-        element("div", { className: "made" }, after.node, off && element("div", { className: "rest" },
-          named("without what you set", before.node), named("too much (red), too little (blue)", off.node))),
+        made,
         said,
         !off && element("p", { className: "soft" }, start.outputs.count > BARS ? "The soft line is what should come out." : "Bars go from the mean of the data to the output; the tick is what should come out.")),
       card("Samples of the data", chosen.node),
