@@ -1,6 +1,6 @@
 """From the pen to the picture: `python benchmarks/playground.py [--features 1024 65536] [--strokes N]`.
 
-TopK models of 784 inputs with k = 32 and weights that one step has moved; digits as data. Chromium shows the playground,
+TopK models of 784 inputs with k = 32 after one step of training; digits as data. Chromium shows the playground,
 and a pen moves on its surface in steps, each after the answer to the last has been painted (`alone`), or all as fast as
 a pen reports, at 60 a second (`together`; then a move waits for what is being answered, and for itself). A time is that
 from the event's own stamp to the frame in which the reconstruction is shown that was asked for after it.
