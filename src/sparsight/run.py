@@ -26,6 +26,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from html import escape
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +108,8 @@ class Run:
                 break
         return lines
 
-    def sae(self) -> SAE:
-        """The trained model.
+    def sae(self, *, mapped: bool = False) -> SAE:
+        """The trained model; where it is `mapped`, with weights that stay in their file (see `SAE.load`).
 
         Raises:
             SparsightError: there is none yet, or its file is damaged.
@@ -117,7 +118,7 @@ class Run:
         if not path.is_file():
             name = self.path.name
             raise SparsightError(f"the run {name!r} has not ended: `sparsight train --resume {self.path}` goes on")
-        return SAE.load(path)
+        return SAE.load(path, mapped=mapped)
 
     def source(self) -> Source:
         """The whole data set, as the recipe names it.
@@ -233,6 +234,10 @@ class Run:
             notes = {**self.notes(), feature: text}
             kept = {str(n): notes[n] for n in sorted(notes) if notes[n].strip()}
             write(self.path / "notes.json", (json.dumps(kept, indent=1, ensure_ascii=False) + "\n").encode())
+
+    def explore(self, height: int = 720) -> Any:
+        """The explorer of this run: as the last line of a notebook's cell it is shown, `height` pixels high."""
+        return import_module("sparsight.explore.notebook").shown(self, height)  # a face: nothing here rests on it
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the figures, and the picture of its features where a face has made one."""

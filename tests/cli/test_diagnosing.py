@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browsing import held
 from commands import sparsight
 from toys import samples
 
@@ -28,7 +29,7 @@ def test_training_ends_with_findings_and_show_and_report_have_them(
     capsys.readouterr()
     assert sparsight("show", "run", monkeypatch=monkeypatch) == 0
     assert "red      D03" in capsys.readouterr().out
-    assert "What is wrong" in (run / "report.html").read_text()
+    assert b"penalty-per-activation" in held((run / "report.html").read_text())["run/run/findings"]
 
 
 def test_the_terminal_says_what_why_and_what_to_do(

@@ -1,4 +1,4 @@
-import re
+import json
 import shutil
 import sys
 from importlib.util import find_spec
@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browsing import held
 from commands import sparsight
 from toys import samples
 
 from sparsight import Recipe, train
 from sparsight.run import Run
 from sparsight.sources._rows import Rows
+from sparsight.views.exports import slug
 
 needs_resvg = pytest.mark.skipif(find_spec("resvg_py") is None, reason="needs the extra [export]")
 FAST = ["n_latents=24", "architecture.k=4", "train.epochs=2"]
@@ -37,7 +39,7 @@ def run(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_training_ends_with_a_report(run: Path) -> None:
-    assert "<h1>run</h1>" in (run / "report.html").read_text(encoding="utf-8")
+    assert "run/run/about" in held((run / "report.html").read_text(encoding="utf-8"))
     assert len(Run.open(run).atlas()) == 24
 
 
@@ -54,10 +56,15 @@ def test_every_picture_and_table_is_exported(run: Path, monkeypatch: pytest.Monk
     assert sparsight("report", "run", "-o", "page.html", "--export", "out/all", monkeypatch=monkeypatch) == 0
     assert Path("page.html").is_file()
     names = {path.name for path in Path("out/all").iterdir()}
-    page = Path("page.html").read_text(encoding="utf-8")
-    shown = set(re.findall(r'<figure data-name="([^"]+)"', page))
-    assert {"decoder", "reconstructions", "build-up-3", "loss-of-each-term", "gabor-fits-encoder"} <= shown
-    assert names == {f"{name}.{kind}" for name in (shown | {"features"}) for kind in ("png", "svg")} | {
+    page = held(Path("page.html").read_text(encoding="utf-8"))
+    charts = {
+        slug(title)
+        for group in ("training", "population", "gabors", "codes")
+        for title in json.loads(page[f"run/run/charts/{group}"])
+    }
+    pictures = {"encoder", "decoder", "null", "features", "reconstructions", "build-up-1", "build-up-2", "build-up-3"}
+    assert {"loss-of-each-term", "gabor-fits-encoder"} <= charts
+    assert names == {f"{name}.{kind}" for name in charts | pictures for kind in ("png", "svg")} | {
         "features.csv", "comparison.csv",
     }  # fmt: skip
     assert all(path.stat().st_size > 100 for path in Path("out/all").iterdir())

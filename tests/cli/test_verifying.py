@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browsing import held
 from commands import sparsight
 from toys import samples
 
@@ -32,8 +33,8 @@ def test_each_claim_is_a_row_and_a_sentence_and_what_is_left_out_says_why(
     assert "trainings are to be done" not in said
     assert Path("run/evidence.json").is_file()
     assert sparsight("report", "run", monkeypatch=monkeypatch) == 0
-    page = Path("run/report.html").read_text(encoding="utf-8")
-    assert "What is real" in page and "<b>causality</b>: put into samples" in page
+    page = json.loads(held(Path("run/report.html").read_text(encoding="utf-8"))["run/run/evidence"])
+    assert page["claims"][0]["name"] == "causality" and "put into samples" in page["claims"][0]["said"]
 
 
 def test_json_is_the_evidence_and_strict_fails_where_a_claim_does_not_hold(

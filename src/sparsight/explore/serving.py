@@ -21,6 +21,7 @@ NOTEBOOKS = "http://localhost:* http://127.0.0.1:* https://localhost:* https://1
 class Server:
     """A server that is bound, and its address."""
 
+    shelf: Shelf
     uvicorn: uvicorn.Server
     socket: socket.socket
     address: str
@@ -78,7 +79,7 @@ def bound(shelf: Shelf, *, host: str = "127.0.0.1", port: int = 0, framed: bool 
     )
     config = uvicorn.Config(made, access_log=False, log_level="warning", timeout_graceful_shutdown=2)
     shown = f"[{host}]" if ":" in host else host
-    return Server(uvicorn.Server(config), listening, f"http://{shown}:{port}/#token={token}")
+    return Server(shelf, uvicorn.Server(config), listening, f"http://{shown}:{port}/#token={token}")
 
 
 def serve(server: Server, *, browser: bool, say: Callable[[str], None]) -> None:

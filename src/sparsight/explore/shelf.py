@@ -38,8 +38,7 @@ class Opened:
     @cached_property
     def sae(self) -> SAE:
         with self.lock:
-            self.run.sae()
-            return SAE.load(self.run.path / "model.safetensors", mapped=True)
+            return self.run.sae(mapped=True)
 
     @cached_property
     def atlas(self) -> Atlas:

@@ -59,7 +59,7 @@ def _packed(content: bytes) -> str:
 
 def _html(title: str, data: dict[str, Any], held: Held) -> str:
     """The page with style, modules and data in it."""
-    text = files()["index.html"][0].decode()
+    text = re.sub(r'<link rel="modulepreload"[^>]*>\n', "", files()["index.html"][0].decode())
     style, modules = files()["style.css"][0].decode(), _modules()
     data = {"only": held.only, "tables": held.tables, **data}
     inner = (

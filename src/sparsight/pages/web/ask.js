@@ -5,10 +5,10 @@ import { held, record, rows, unpacked } from "./held.js";
 /** Whether this is a report: nothing can be asked of a server, and nothing changed. */
 export const frozen = held !== null;
 
-const given = new URLSearchParams(location.hash.slice(1)).get("token");
-if (given && !frozen) {
-  localStorage.setItem("token", given);
-  history.replaceState(null, "", `${location.pathname}#/`);
+const given = new URLSearchParams(location.hash.slice(1));
+if (given.has("token") && !frozen) {
+  localStorage.setItem("token", given.get("token"));
+  history.replaceState(null, "", `${location.pathname}#${given.get("go") ?? "/"}`);
 }
 
 async function fetched(method, path, body) {

@@ -14,6 +14,7 @@ import { meaning, parse } from "./where.js";
 const TOLD = ["rate", "mean_firing", "max", "purity"];
 
 export async function open(place, { run, query }) {
+  column(run, query.get("sort") ?? "rate").catch(() => null); // what comes next; it need not wait for the rest
   const about = await ask(of(run, "about"));
   const columns = about.columns;
   if (!Object.keys(columns).length) return void place.append(missing(about, run));
@@ -114,9 +115,8 @@ export async function open(place, { run, query }) {
     else order = state.down ? kept.reverse() : kept;
     sorting.value = state.sort;
     turn.setAttribute("aria-pressed", String(!state.down));
-    named = {};
-    for (const name of told()) named[name] = await column(run, name);
     await current.show({ order, sort: state.sort });
+    named = Object.fromEntries(await Promise.all(told().map(async (name) => [name, await column(run, name)])));
     count.textContent = kept.length === all().length ? `${say(kept.length)} features` : `${say(kept.length)} of ${say(about.features)}`;
     keep();
   }

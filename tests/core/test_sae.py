@@ -1,0 +1,25 @@
+"""A model in a file."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from toys import toy_job
+
+from sparsight.core import SAE
+from sparsight.spec import names
+
+
+@pytest.mark.parametrize("name", names("architecture"))
+def test_a_mapped_model_does_what_a_loaded_one_does(tmp_path: Path, name: str) -> None:
+    if name == "stack":
+        pytest.skip("it is made of runs")
+    job = toy_job(name)
+    job.sae.save(tmp_path / "model.safetensors")
+    loaded, mapped = (SAE.load(tmp_path / "model.safetensors", mapped=how) for how in (False, True))
+    x = job.source.gather(torch.arange(16))
+    assert mapped.transform(x).dense().allclose(loaded.transform(x).dense(), atol=1e-6)
+    assert mapped.reconstruct(x).allclose(loaded.reconstruct(x), atol=1e-6)
+    some = torch.tensor([5, 0])
+    for of, weights in loaded.filters().items():
+        assert mapped.filters(some)[of].equal(weights[some])
