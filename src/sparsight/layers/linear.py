@@ -68,8 +68,6 @@ class LinearEncoder(Encoder):
         if not self.centre:
             return functional.linear(x, weight, bias)
         if not torch.is_grad_enabled():
-            if len(x) == 1:  # reading the weights is what takes time, so once and not twice
-                return functional.linear(x - decoder.bias, weight, bias)
             return CentredLinear.value(x, weight, bias, decoder.bias)
         return cast(Tensor, CentredLinear.apply(x, weight, bias, decoder.bias))
 
