@@ -164,8 +164,8 @@ export async function open(place, { run, query }) {
   const built = steps(run, start, sample, wrong);
   const chosen = await examples(run, start, take);
   const generated = chance(run, start, {
-    seed: Number(query.get("seed")) || 0,
-    label: query.get("label") ?? "",
+    seed: query.get("seed"),
+    label: query.get("label"),
     drawn: (seed, label) => remember({ seed, label }),
     take: start.outputs.count === start.inputs.count ? (values) => { input.set(values); scrollTo({ top: 0, behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" }); } : null,
     wrong,
@@ -209,7 +209,7 @@ export async function open(place, { run, query }) {
     generated,
   );
   function pasted(event) {
-    if (event.target.closest("input, textarea")) return;
+    if (event.target.closest?.("input, textarea")) return;
     const file = [...event.clipboardData.files][0];
     if (file) takeFile(file);
     else takeFile(new File([event.clipboardData.getData("text")], "row"));
@@ -220,7 +220,7 @@ export async function open(place, { run, query }) {
     if (event.type === "drop" && event.dataTransfer.files[0]) takeFile(event.dataTransfer.files[0]);
   };
   document.addEventListener("paste", pasted);
-  for (const name of ["dragover", "drop"]) place.addEventListener(name, dropped);
+  for (const name of ["dragover", "drop"]) document.addEventListener(name, dropped);
 
   if (query.has("sample")) take(Number(query.get("sample")));
   else if (drawn) go();
@@ -230,5 +230,6 @@ export async function open(place, { run, query }) {
     closed = true;
     built.close();
     document.removeEventListener("paste", pasted);
+    for (const name of ["dragover", "drop"]) document.removeEventListener(name, dropped);
   };
 }
