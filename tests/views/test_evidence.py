@@ -1,13 +1,17 @@
 """What was verified, as pictures, charts and rows."""
 
 import dataclasses
+import json
 
 import numpy as np
-from toys import F, toy_job
+import pytest
+from toys import F, toy_job, toy_source
 
 from sparsight.core import Claim, Evidence
-from sparsight.report.evidence import inner
+from sparsight.job import Recipe, train
+from sparsight.run import Run
 from sparsight.views import evidence as views
+from sparsight.views.evidence import described
 
 STABILITY = Claim(
     name="stability",
@@ -55,15 +59,42 @@ def test_without_a_verdict_or_a_geometry_there_is_no_picture() -> None:
     assert views.figures(Evidence(claims=(), columns={})) == {}
 
 
-def test_every_claim_is_a_row_and_a_sentence_and_what_is_left_out_says_why() -> None:
-    page = inner(found(), toy_job("topk").sae)
-    assert page.count("<tr>") == 3
-    assert "3 of &lt;24&gt; are real" in page
-    assert "<b>plants (does not hold)</b>" in page
-    assert "<b>use</b> is left out: there are no labels." in page
+def test_every_claim_is_a_row_in_words() -> None:
+    first, second = views.rows(found())
+    assert first["said"] == "3 of <24> are real"
+    assert (first["value"], first["interval"], first["null"]) == ("0.700", "0.600 to 0.800", "0.300")
+    assert (second["holds"], second["interval"], second["null"]) == (False, "", "–")
     assert set(views.figures(found())) == {
         "Stability",
         "Stability against null data",
         "Planted features that are found",
     }
-    assert page.count("<img") == 1
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    spec = {"n_latents": F, "architecture": {"name": "topk", "k": 4}, "train": {"epochs": 1.0}}
+    return train(Recipe.parse(spec), tmp_path_factory.mktemp("runs") / "a toy", toy_source())
+
+
+def test_what_was_claimed_of_the_weights_that_a_run_has_now_is_a_record(run: Run) -> None:
+    summary = run.summary
+    assert summary is not None
+    record = described(run)
+    assert not record["verified"] and not record["outdated"]
+    assert record["command"] == f"sparsight verify '{run.path}'"
+    run.put_evidence(dataclasses.replace(found(), rests_on={"weights": "of another training"}))
+    assert described(run)["outdated"] and not described(run)["verified"]
+    columns = {**found().columns, "nearest_null": np.full(F, np.nan)}
+    run.put_evidence(dataclasses.replace(found(), columns=columns, rests_on={"weights": summary["weights"]}))
+    record = described(run)
+    assert json.loads(json.dumps(record, allow_nan=False)) == record
+    assert record["verified"] and (record["real"], record["of"]) == (3, F)
+    assert record["features"]["ids"][:4] == [9, 5, 3, F - 1]
+    assert record["features"]["columns"]["real"][:4] == [True, True, True, False]
+    assert record["features"]["columns"]["nearest_null"][0] is None
+    assert record["claims"][0]["numbers"] == {"value": 0.7, "low": 0.6, "high": 0.8, "null": 0.3}
+    assert record["left_out"] == {"use": "there are no labels"}
+    assert "Stability" in record["charts"]
+    (run.path / "summary.json").unlink()
+    assert not described(run)["ended"] and not described(run)["outdated"]

@@ -1,18 +1,16 @@
 """Findings as pages read them."""
 
 import json
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from toys import F, toy_source
 
-from sparsight.core import Claim, Evidence, Finding, Number
+from sparsight.core import Finding, Number
 from sparsight.job import Recipe, train
 from sparsight.run import Run
-from sparsight.spec import factory, names
-from sparsight.views import evidence, findings
+from sparsight.spec import build, names
+from sparsight.views import findings
 from sparsight.views.findings import described
 
 HOSTILE = "</script><script>alert(1)</script>"
@@ -53,47 +51,10 @@ def test_there_is_something_to_show_for_every_rule(run: Run) -> None:
     shown = {each["rule"]: tuple(each["shown"]) for each in described(run)["findings"]}
     assert {group for group, _ in shown.values()} <= {"filters", "samples", "training", "population"}
     assert set(findings.BY_RULE) <= set(known)
-    assert {factory("rule", rule).stage for rule in known} <= set(findings.BY_STAGE)
+    assert {build("rule", rule).stage for rule in known} <= set(findings.BY_STAGE)
     assert shown["raw-patches"] == ("samples", "")
 
 
 def test_fixes_that_are_no_recipe_are_left_to_their_words(run: Run) -> None:
     run.put_findings([finding(changes=("architecture.nonsense=1",))])
     assert described(run)["mended"] == []
-
-
-def test_evidence_is_of_the_weights_that_the_run_has_now(run: Run) -> None:
-    summary = run.summary
-    assert summary is not None
-    record = evidence.described(run)
-    assert not record["verified"] and not record["outdated"]
-    assert record["command"] == f"sparsight verify '{run.path}'"
-    real = [n in (4, 7) for n in range(F)]
-    columns = evidence_columns(real)
-    claim = Claim(
-        name="stability", said=HOSTILE, value=0.7, low=0.6, high=0.8, null=0.3, holds=True, numbers={"nulls": {}}
-    )
-    run.put_evidence(
-        Evidence(claims=(claim,), columns=columns, left_out={"use": "no labels"}, rests_on={"weights": "old"})
-    )
-    assert evidence.described(run)["outdated"]
-    now = Evidence(
-        claims=(claim,), columns=columns, left_out={"use": "no labels"}, rests_on={"weights": summary["weights"]}
-    )
-    run.put_evidence(now)
-    record = evidence.described(run)
-    assert json.loads(json.dumps(record, allow_nan=False)) == record
-    assert record["verified"] and record["real"] == 2 and record["of"] == F
-    assert record["features"]["ids"][:2] == [7, 4]
-    assert record["features"]["columns"]["real"][:3] == [True, True, False]
-    assert record["claims"][0]["said"] == HOSTILE
-    assert record["claims"][0]["numbers"] == {"value": 0.7, "low": 0.6, "high": 0.8, "null": 0.3}
-    assert record["left_out"] == {"use": "no labels"}
-    assert "Stability" in record["charts"]
-    (run.path / "summary.json").rename(run.path / "elsewhere")
-    assert not evidence.described(run)["ended"] and not evidence.described(run)["outdated"]
-    Path(run.path / "elsewhere").rename(run.path / "summary.json")
-
-
-def evidence_columns(real: list[bool]) -> dict[str, Any]:
-    return {"stability": np.linspace(0, 1, F), "nearest_null": np.full(F, np.nan), "real": np.array(real)}

@@ -151,6 +151,17 @@ def test_best_is_what_no_other_run_dominates_among_those_that_can_be_compared(co
     assert not described({path.name: path for path in paths[:4]})["notes"]
 
 
+def test_other_samples_of_the_same_data_can_be_compared_and_that_is_said(copied: Callable[..., Path]) -> None:
+    digits: dict[str, Any] = {"source": {"name": "digits"}}
+    paths = [
+        copied("a", recipe=digits, summary=quality(0.5, 2.0)),
+        copied("b", recipe=digits, summary=quality(0.8, 8.0), manifest={"data.sha256": "another split"}),
+    ]
+    record = described({path.name: path for path in paths})
+    assert {row["group"] for row in record["rows"]} == {0}
+    assert record["notes"] == [shelf.SPLIT]
+
+
 def test_points_lead_to_their_runs_and_names_are_no_markup(copied: Callable[..., Path]) -> None:
     paths = [copied("a b", summary=quality(0.5, 2.0)), copied("<b>&x", summary=quality(0.8, 8.0))]
     drawn = figures(described({path.name: path for path in paths}))

@@ -27,7 +27,8 @@ def about(run: Run, sae: SAE | None, atlas: Atlas | None) -> dict[str, Any]:
 
     - `summary`: as `views.summary.described` has it. `lead`: what it is, in a sentence. `tiles`: figures that matter
       most, each with its `null`. `compared`: it beside its nulls, rows by heading; None: nobody has compared it.
-    - `features`; `shape` of a filter that is a picture, or None; `sides`: of which filters can be shown.
+    - `features`; `shape` of a filter that is a picture, or None; `sides`: of which filters can be shown; `classes`,
+      `names` of the inputs.
     - `columns`: of the atlas, with formula, cost, null and how much it rests on; {}: there is no atlas.
     - `judged`, `verified`: whether there are findings, and evidence.
 
@@ -52,6 +53,7 @@ def about(run: Run, sae: SAE | None, atlas: Atlas | None) -> dict[str, Any]:
         "sides": sides,
         "columns": {} if atlas is None else columns(atlas),
         "classes": None if sae is None else sae.schema.classes,
+        "names": None if sae is None else sae.schema.names,
         "judged": run.judged,
         "verified": run.verified is not None,
     }

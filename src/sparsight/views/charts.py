@@ -12,6 +12,8 @@ UNKNOWN = "#9a9a9a"
 WIDTH, HEIGHT = 480, 270
 LEFT, RIGHT, TOP, BOTTOM = 56, 14, 30, 42
 Range = tuple[float, float]
+NAMED = 12
+"""Marked points that are written beside, at most."""
 
 
 class Frame:
@@ -139,7 +141,7 @@ def chosen(
 ) -> str:
     """Named points, those that are marked large and in colour and joined; counts stand on 0 and are not joined.
 
-    With `links` each point leads somewhere, by mouse and by keyboard.
+    With `links` each point leads somewhere, by mouse and by keyboard, and the names of marked ones stand beside them.
     """
     if not len(xs):
         return empty("there is nothing to show yet")
@@ -154,8 +156,13 @@ def chosen(
         size, colour = (4.5, COLOURS[0]) if marked[number] else (3, UNKNOWN)
         title = f"<title>{escape(name)}</title>"
         dot = f'<circle cx="{a:.1f}" cy="{b:.1f}" r="{size}" fill="{colour}">{title}</circle>'
-        link = "" if links is None else f'href="{escape(links[int(number)])}" aria-label="{escape(name)}"'
-        drawn.append(f"<a {link}>{dot}</a>" if link else dot)
+        if links is None:
+            drawn.append(dot)
+            continue
+        if marked[number] and marked.sum() <= NAMED:
+            near = a < LEFT + 90  # beside the axis there is no room to the left
+            dot += _text(a + (-4 if near else -9), b - (10 if near else 7), name, "start" if near else "end")
+        drawn.append(f'<a href="{escape(links[int(number)])}" aria-label="{escape(name)}">{dot}</a>')
     return _svg(frame.draw(x, y) + "".join(drawn), role="img" if links is None else "group")
 
 

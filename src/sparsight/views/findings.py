@@ -7,7 +7,7 @@ from sparsight.core import Finding
 from sparsight.diagnosis import mended
 from sparsight.errors import SparsightError
 from sparsight.run import Run, finite
-from sparsight.spec import factory, names
+from sparsight.spec import build, names
 
 BY_STAGE = {
     0: ("training", "Loss of each term"),
@@ -22,6 +22,7 @@ BY_RULE = {
     "target-missed": ("population", "Mean activity"),
     "half-a-divergence": ("population", "Mean activity"),
     "dense": ("population", "How often features fire"),
+    "noise-strength": ("samples", ""),
     "no-weight-decay": ("filters", ""),
     "filters-collapsed": ("filters", ""),
 }
@@ -57,7 +58,7 @@ def _shown(finding: Finding) -> tuple[str, str]:
         return "filters", ""
     if finding.rule in BY_RULE:
         return BY_RULE[finding.rule]
-    stage = factory("rule", finding.rule).stage if finding.rule in names("rule") else 2
+    stage = build("rule", finding.rule).stage if finding.rule in names("rule") else 2
     return BY_STAGE[stage]
 
 

@@ -35,6 +35,7 @@ FILES = (
 UNKNOWN = {"explained_variance": None, "l0": None}
 """A run that may not be best."""
 DATA = "runs were trained on different data, and their numbers cannot be compared: compare those of the same data"
+SPLIT = "runs of the same data held out different samples: small differences between their numbers are chance"
 MEASURED = "some runs were measured on held-out samples and others on those that they were trained on"
 
 
@@ -44,8 +45,8 @@ def described(runs: Mapping[str, Path]) -> dict[str, Any]:
     Each row has
 
     - `key` and `name`; `damaged`: why it cannot be read, one sentence, and then little else; None: it can;
-    - `recipe`, `architecture`, `n_latents`, `parameters`, `seed`; where samples are pictures, their `shape`, and a `side`
-      that can be shown, `decoder` or `encoder`;
+    - `recipe`, `architecture`, `n_latents`, `parameters`, `seed`, and the `source` of the data;
+    - where samples are pictures, their `shape`, and a `side` that can be shown, `decoder` or `encoder`;
     - `ended` and `seconds` as in `views.summary.described`; `written`: when its log was last added to, UTC;
     - `explained_variance`, `null` (of the mean of the samples), `l0`, `dead`: on what `measured_on` says, or of the
       last batch that was logged;
@@ -109,7 +110,7 @@ def _grouped(rows: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     return list(found.values())
 
 
-def _notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def _notes(rows: Sequence[dict[str, Any]]) -> list[str]:
     notes = []
     if len({row["data"] for row in rows}) > 1:
         notes.append(DATA)
@@ -117,6 +118,8 @@ def _notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         len({row["preprocess"] for row in rows if row["data"] == data}) > 1 for data in {row["data"] for row in rows}
     ):
         notes.append(UNITS)
+    if any(len({row["samples"] for row in group}) > 1 for group in _grouped(rows)):
+        notes.append(SPLIT)
     if len({row["measured_on"] for row in rows if row["measured_on"]}) > 1:
         notes.append(MEASURED)
     return notes
@@ -159,7 +162,8 @@ def _known(run: Run) -> dict[str, Any]:
         "seed": recipe["seed"],
         "parameters": _number(manifest["parameters"]),
         **_pictured(run),
-        "data": str(manifest["data"]["sha256"]),
+        "data": str(manifest["data"]["sha256"]) if recipe["source"] is None else json.dumps(recipe["source"]),
+        "samples": str(manifest["data"]["sha256"]),
         "source": (recipe["source"] or {}).get("name"),
         "preprocess": json.dumps(recipe["preprocess"]),
         "ended": None if summary is None else str(summary["ended"]),

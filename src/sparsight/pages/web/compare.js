@@ -60,12 +60,12 @@ function chooser(known, there) {
     there.length < MOST && left.length ? labelled("add", add) : null);
 }
 
-/** For each row of numbers, which are the best; none where all are equal or one is not known. */
+/** Which of some numbers are the best, as they are written; none where all are written alike. */
 function better(values, end) {
   const finite = values.filter(Number.isFinite);
-  if (!end || finite.length < 2 || new Set(finite).size < 2) return values.map(() => false);
-  const best = end === "high" ? Math.max(...finite) : Math.min(...finite);
-  return values.map((value) => value === best);
+  if (!end || new Set(finite.map(say)).size < 2) return values.map(() => false);
+  const best = say(end === "high" ? Math.max(...finite) : Math.min(...finite));
+  return values.map((value) => say(value) === best);
 }
 
 function marked(value, best) {
@@ -97,7 +97,7 @@ function figuresCard(there, asked) {
   return card("Figures",
     !together && element("p", { className: "sorry" }, "These runs differ in their data or their units: their explained variances say nothing about each other. Measure them on the same samples."),
     element("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": "figures side by side" },
-      element("table", { className: "beside" }, element("thead", {}, element("tr", {}, element("td"), there.map(head), element("th", { scope: "col" }, "null"))), element("tbody", {}, body))),
+      element("table", { className: "sided" }, element("thead", {}, element("tr", {}, element("td"), there.map(head), element("th", { scope: "col" }, "null"))), element("tbody", {}, body))),
     element("p", { className: "soft" }, "● is better. What each run measured at its end, in the units of its own model."),
     button, inner);
 }
@@ -113,7 +113,7 @@ function measuredTable({ said, figures, rows }) {
   return element("div", {},
     element("p", {}, said),
     element("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": "measured on the same samples" },
-      element("table", { className: "beside" }, element("thead", {}, element("tr", {}, element("td"), heads.map((head) => element("th", { scope: "col" }, head)))), element("tbody", {}, body))),
+      element("table", { className: "sided" }, element("thead", {}, element("tr", {}, element("td"), heads.map((head) => element("th", { scope: "col" }, head)))), element("tbody", {}, body))),
     element("p", { className: "save" }, element("button", { "aria-label": "Save what was measured as CSV", onclick: () => saveCsv("comparison", ["", ...heads], rows.map((row) => [row.name, ...figures.map(({ name }) => row[name])])) }, "CSV")));
 }
 
@@ -154,7 +154,7 @@ function pairsCard(there, all, asked, query) {
     sort: query.get("sort") === "id" ? "id" : "cosine", down: query.get("down") !== "0", start: Math.max(0, Number(query.get("from")) || 0),
     measures: query.get("measures")?.split(",").filter((name) => name in all.known) ?? all.usual,
   };
-  const list = element("ul", { className: "pairs", onkeydown: walk });
+  const list = element("ul", { className: `pairs beside${there.length}`, onkeydown: walk });
   const told = element("span", { className: "soft", role: "status" });
   const last = PAGE * Math.floor(Math.max(0, all.of - 1) / PAGE);
   const orders = { "cosine 1": "nearest first", "cosine 0": "farthest first", "id 0": "by number" };

@@ -2,20 +2,21 @@
 
 import { act, ask, frozen, of, samples, tiles } from "./ask.js";
 import { announce, card, element, say, sorry, svg } from "./dom.js";
-import { command, gauge } from "./marks.js";
+import { command, gauge, written } from "./marks.js";
 import { filterCanvas, sampleCanvas } from "./paint.js";
 import { figure, saver } from "./save.js";
 
 const TILES = 12; // filters of a finding
 const COLUMNS = 20; // of the picture of real features
 const FRAME = 2;
+const HEADS = ["here", "begins at", "null"];
 
 export async function open(place, { run }) {
   const about = await ask(of(run, "about"));
   const show = { run, about, charts: new Map() };
   const wrong = element("div");
   const real = element("div");
-  place.append(element("h1", {}, `Is it well? Is it real?`), element("p", { className: "lead" }, about.name), wrong, real);
+  place.append(element("h1", {}, "Findings and evidence"), element("p", { className: "lead" }, about.lead), wrong, real);
   await Promise.all([
     ask(of(run, "findings")).then((found) => findings(wrong, show, found), (error) => wrong.append(sorry(error))),
     ask(of(run, "evidence")).then((found) => evidence(real, show, found), (error) => real.append(sorry(error))),
@@ -46,7 +47,7 @@ function findings(place, show, found) {
       element("p", {}, counts.map(([severity, n]) => [element("span", { className: `light ${severity}` }, `${n} ${severity}`), " "]), "Causes come before their effects."),
       element("p", { className: "soft" }, "In the pictures of numbers ● is here, | where the finding begins, ◇ the null: what chance gives, or a model that has learned nothing."));
   }
-  if (!frozen) head.append(element("div", { className: "controls" }, look, said), element("p", { className: "soft" }, "In a terminal:"), command(found.command));
+  if (!frozen) head.append(element("div", { className: "controls" }, look, element("span", { className: "soft" }, "or in a terminal"), command(found.command), said));
   if (found.mended.length) head.append(mending(show, found));
   place.replaceChildren(head, element("ol", { className: "findings" }, found.findings.map((each) => finding(show, each))));
 }
@@ -75,7 +76,7 @@ function finding(show, one) {
   const terms = [["cause", one.cause], ["fix", one.fix]].filter(([, text]) => text);
   const made = element("li", { className: "card" },
     element("h3", {}, element("span", { className: `light ${one.severity}` }, one.severity), ` ${one.id} ${one.rule}`),
-    element("p", { className: "said" }, `${one.said}.`),
+    element("p", { className: "said" }, written(one.said)),
     one.numbers.length ? numbers(one) : null,
     element("dl", {}, terms.map(([name, text]) => [element("dt", {}, name), element("dd", {}, text)]),
       one.changes.length ? [element("dt", {}, "change"), element("dd", {}, one.changes.map((change) => [element("code", {}, change), " "]))] : null,
@@ -87,10 +88,10 @@ function finding(show, one) {
 function numbers(one) {
   const rows = one.numbers.map((number) => element("tr", {},
     element("th", { scope: "row" }, number.name, number.about && element("span", { className: "null" }, number.about)),
-    [number.value, number.limit, number.null].map((value) => element("td", {}, say(value))),
+    ["value", "limit", "null"].map((key, n) => element("td", { data: { title: HEADS[n] } }, say(number[key]))),
     element("td", { className: "gauged" }, gauge(number) ?? "")));
   return element("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": `the numbers of ${one.id}` },
-    element("table", {}, element("thead", {}, element("tr", {}, element("td"), ["here", "begins at", "null"].map((head) => element("th", { scope: "col" }, head)), element("td"))), element("tbody", {}, rows)));
+    element("table", { className: "folding" }, element("thead", {}, element("tr", {}, element("td"), HEADS.map((head) => element("th", { scope: "col" }, head)), element("td"))), element("tbody", {}, rows)));
 }
 
 /** What a finding is about: filters beside their null, samples, or a chart. */
@@ -99,7 +100,7 @@ async function pictured(show, one) {
   const { about, run } = show;
   if (group === "filters") return about.sides.length ? filters(show, one) : listed(run, one);
   if (group === "samples") {
-    if (!about.shape) return null;
+    if (!about.shape || frozen) return null;
     const ids = Array.from({ length: TILES }, (_, n) => n);
     const { levels } = await samples(run, ids);
     return element("div", {}, element("h4", {}, "samples"), strip(ids, levels, (part) => sampleCanvas(part, about.shape)));
@@ -110,15 +111,17 @@ async function pictured(show, one) {
 }
 
 async function filters({ run, about }, one) {
-  const spread = Math.min(TILES, about.features);
-  const ids = one.features.length ? one.features.slice(0, TILES) : Array.from({ length: spread }, (_, n) => Math.round((n * (about.features - 1)) / Math.max(1, spread - 1)));
+  const known = about.shown ?? Array.from({ length: about.features }, (_, n) => n); // a report may hold some alone
+  const spread = Math.min(TILES, known.length);
+  const concerned = about.shown ? one.features.filter((id) => known.includes(id)) : one.features;
+  const ids = concerned.length ? concerned.slice(0, TILES) : Array.from({ length: spread }, (_, n) => known[Math.round((n * (known.length - 1)) / Math.max(1, spread - 1))]);
   const rows = await Promise.all(about.sides.map(async (side) => {
     const { levels } = await tiles(run, side, ids);
     const link = side === "null" ? null : (id) => `#/${of(run, `feature/${id}`)}`;
     return [element("h4", {}, side === "null" ? "null: white noise" : side), strip(ids, levels, (part) => filterCanvas(part, about.shape), link)];
   }));
   const more = one.features.length > TILES ? `, the worst ${TILES} of ${one.features.length}` : "";
-  const lead = one.features.length ? `Features concerned${more}` : "Some of all features, evenly spread";
+  const lead = concerned.length ? `Features concerned${more}` : "Some of all features, evenly spread";
   return element("div", {}, element("p", { className: "soft" }, lead), rows.flat());
 }
 
@@ -145,17 +148,24 @@ function evidence(place, show, found) {
   }
   head.append(element("p", { className: "soft" }, "Each claim with its interval of 95 % (━) and what its null gives (◇). ● holds, ○ does not."));
   if (found.real !== null) head.append(element("p", {}, element("b", { className: "big" }, `${say(found.real)} of ${say(found.of)}`), " features are real."));
+  const cell = (title, text) => element("td", { data: { title } }, text);
   const rows = found.claims.map((claim) => element("tr", {},
     element("th", { scope: "row" }, claim.holds ? "● " : "○ ", claim.name, element("span", { className: "unseen" }, claim.holds ? " holds" : " does not hold")),
-    element("td", {}, claim.value), element("td", {}, claim.interval), element("td", {}, claim.null), element("td", { className: "gauged" }, gauge(claim.numbers) ?? "")));
+    element("td", { className: "said" }, written(claim.said)), cell("value", claim.value), cell("95 %", claim.interval), cell("null", claim.null), element("td", { className: "gauged" }, gauge(claim.numbers) ?? "")));
   head.append(
     element("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": "claims" },
-      element("table", {}, element("thead", {}, element("tr", {}, ["claim", "value", "95 %", "null"].map((name) => element("th", { scope: "col" }, name)), element("td"))), element("tbody", {}, rows))),
-    element("ul", {}, found.claims.map((claim) => element("li", {}, element("b", {}, claim.name), `: ${claim.said}.`)),
-      Object.entries(found.left_out).map(([name, why]) => element("li", {}, element("b", {}, name), ` is left out: ${why}.`))));
+      element("table", { className: "claims folding" }, element("thead", {}, element("tr", {}, ["claim", "what was found", "value", "95 %", "null"].map((name) => element("th", { scope: "col" }, name)), element("td"))), element("tbody", {}, rows))),
+    Object.entries(found.left_out).map(([name, why]) => element("p", { className: "soft" }, element("b", {}, name), ` is left out: ${why}.`)));
   if (found.features && show.about.sides.includes("decoder")) reality(show, found).then((part) => head.after(part), (error) => head.after(sorry(error)));
+  else if (found.features) head.append(numbered(show.run, found.features));
   const drawn = Object.entries(found.charts).map(([title, text]) => element("div", {}, element("h3", {}, title), figure(title, svg(text, title))));
   if (drawn.length) place.append(card("Behind it", element("div", { className: "charts" }, drawn)));
+}
+
+/** The real features of data that are no pictures. */
+function numbered(run, { ids, columns }) {
+  const real = ids.filter((_, n) => columns.real[n]);
+  return element("p", {}, real.length ? "Real: " : "", real.map((id) => [element("a", { href: `#/${of(run, `feature/${id}`)}` }, String(id)), " "]));
 }
 
 /** Green where a feature is real, else from amber to red as it is less stable. */
@@ -166,9 +176,15 @@ function frame(real, stability) {
   return unstable.map((from, n) => from + part * (stable[n] - from));
 }
 
+/** Those features that a report holds, where it holds some alone. */
+function kept({ ids, columns }, shown) {
+  const places = ids.map((_, n) => n).filter((n) => !shown || shown.includes(ids[n]));
+  return { ids: places.map((n) => ids[n]), columns: Object.fromEntries(Object.entries(columns).map(([name, values]) => [name, places.map((n) => values[n])])) };
+}
+
 /** Decoder rows in frames, the real ones first: each a link to its feature, and all as one picture to save. */
 async function reality({ run, about }, found) {
-  const { ids, columns } = found.features;
+  const { ids, columns } = kept(found.features, about.shown);
   const { levels } = await tiles(run, "decoder", ids);
   const width = levels.length / ids.length;
   const canvases = ids.map((_, n) => filterCanvas(levels.subarray(n * width, (n + 1) * width), about.shape));

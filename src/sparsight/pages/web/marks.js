@@ -49,9 +49,16 @@ export function verdict(found) {
   return element("span", { className: "lights" }, lights.length ? lights : element("span", { className: "light green" }, "green"));
 }
 
+/** A sentence of the server as people write it: a capital letter, where it begins with a word, a full stop, code as code. */
+export function written(text) {
+  const first = /^[a-z]+(?=[ ,:]|$)/.test(text) ? text.charAt(0).toUpperCase() : text.charAt(0);
+  const whole = first + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+  return whole.split("`").map((part, n) => (n % 2 ? element("code", {}, part) : part));
+}
+
 /** A command with the button that copies it. */
 export function command(text) {
-  const code = element("code", {}, text);
+  const code = element("code", { tabIndex: 0 }, text); // it scrolls where it is long
   const copy = async () => {
     try {
       await navigator.clipboard.writeText(text);

@@ -3,7 +3,7 @@
 import { ask, of, tiles } from "./ask.js";
 import { announce, card, choice, element, labelled, say, settled, svg } from "./dom.js";
 import { remember } from "./main.js";
-import { command, curve, verdict } from "./marks.js";
+import { command, curve, verdict, written } from "./marks.js";
 import { filterCanvas } from "./paint.js";
 import { figure, saveCsv } from "./save.js";
 
@@ -11,14 +11,14 @@ const SHOWN = 6; // filters of a row
 const LARGEST = 2e7; // parameters of a model of which a row shows filters
 const AGAIN = 4000;
 const MOST = 4; // runs that are compared at once
+const ROWS = 60; // shown before one asks for all
 const percent = (value) => (Number.isFinite(value) ? `${(100 * value).toFixed(1)} %` : "–");
-const under = (text, below) => [text, element("span", { className: "null" }, below)];
 
 const COLUMNS = [
   { key: "name", title: "run", of: (row) => row.name.toLowerCase(), up: true },
   { key: "n_latents", title: "features", of: (row) => row.n_latents, cell: (row) => say(row.n_latents) },
-  { key: "l0", title: "L0", tip: "features per sample", up: true, of: (row) => row.l0, cell: (row) => under(say(row.l0), `of ${say(row.n_latents)}`) },
-  { key: "explained", title: "explained variance", of: (row) => row.explained_variance, cell: explained },
+  { key: "l0", title: "L0", tip: "features per sample", up: true, of: (row) => row.l0, cell: (row) => say(row.l0) },
+  { key: "explained", title: "explained variance", tip: "of samples that were held out, where there are any; the null is the mean of the samples", none: "null 0 %", of: (row) => row.explained_variance, cell: explained },
   { key: "dead", title: "dead", tip: "features that no sample uses", up: true, of: (row) => row.dead, cell: (row) => say(row.dead) },
   { key: "findings", title: "findings", of: (row) => row.findings && 1000 * row.findings.red + row.findings.amber, cell: found },
   { key: "claims", title: "claims", tip: "claims that hold, of those that were tested", of: (row) => row.claims && row.claims.hold / row.claims.made, cell: claimed },
@@ -29,17 +29,31 @@ const COLUMNS = [
 
 function explained(row) {
   const best = row.best && element("span", { className: "best", title: "no run explains as much with fewer features per sample, or more with as many" }, "●", element("span", { className: "unseen" }, " best"));
-  return [best, percent(row.explained_variance), row.null !== null && element("span", { className: "null" }, `null ${percent(row.null)}`)];
+  return [best, percent(row.explained_variance)];
 }
-const found = (row) => element("a", { href: `#/${of(row.key, "findings")}`, className: "quiet" }, verdict(row.findings));
-const claimed = (row) => (row.claims ? `${row.claims.hold} of ${row.claims.made} hold` : "–");
+
+function found(row) {
+  return element("a", { href: `#/${of(row.key, "findings")}`, className: "quiet" }, verdict(row.findings));
+}
+
+function claimed(row) {
+  return row.claims ? `${row.claims.hold} of ${row.claims.made}` : "–";
+}
 
 function long(seconds) {
   if (!Number.isFinite(seconds)) return "–";
   if (seconds < 100) return `${say(seconds)} s`;
   return seconds < 6000 ? `${(seconds / 60).toFixed(1)} min` : `${(seconds / 3600).toFixed(1)} h`;
 }
-const when = (text) => (text ? new Date(text).toLocaleString([], { dateStyle: "short", timeStyle: "short" }) : "–");
+
+/** How long ago, and when exactly as a tip. */
+function when(text) {
+  if (!text) return "–";
+  const then = new Date(text);
+  const minutes = Math.max(0, (Date.now() - then) / 60000);
+  const said = minutes < 60 ? `${Math.round(minutes)} min ago` : minutes < 2880 ? `${Math.round(minutes / 60)} h ago` : minutes < 86400 ? `${Math.round(minutes / 1440)} days ago` : then.toLocaleDateString();
+  return element("span", { title: then.toLocaleString() }, said);
+}
 
 export async function open(place, { query }) {
   let record = await ask("runs");
@@ -58,13 +72,18 @@ export async function open(place, { query }) {
   const beside = element("button", { className: "main", onclick: () => (location.hash = `#/compare?runs=${[...chosen].map(encodeURIComponent).join(",")}`) }, "Compare");
   const plots = element("div", { className: "charts pareto" });
   const lazy = thumbnails();
+  let whole = false;
+  const more = element("button", { className: "more", onclick: () => {
+    whole = true;
+    fill();
+  } });
   const filter = element("input", { type: "search", value: state.find, placeholder: "name, recipe, architecture", oninput: settled(120, () => {
     state.find = filter.value;
     fill();
   }) });
   const sorted = choice(COLUMNS.filter((column) => column.of).map((column) => [column.key, column.title]), state.sort, (key) => by(key));
   place.append(
-    ...record.notes.map((note) => element("p", { className: "sorry" }, note)),
+    record.notes.length ? element("ul", { className: "notes" }, record.notes.map((note) => element("li", {}, written(note)))) : "",
     element("section", { className: "card" },
       element("div", { className: "controls" },
         labelled("find", filter),
@@ -72,7 +91,7 @@ export async function open(place, { query }) {
         beside, told,
         element("a", { href: "#/new", className: "button" }, "Train a new one"),
         element("button", { onclick: () => saveCsv("runs", COLUMNS.filter((c) => c.of).map((c) => c.title), shown().map((row) => COLUMNS.filter((c) => c.of).map((c) => value(c, row)))) }, "Save as CSV")),
-      element("div", { className: "scroll" }, table)),
+      element("div", { className: "scroll" }, table), more),
     plots);
 
   const value = (column, row) => (row.damaged ? (column.key === "name" ? row.name : null) : column.of(row));
@@ -84,7 +103,7 @@ export async function open(place, { query }) {
     const sign = state.down ? -1 : 1;
     return kept.sort((a, b) => {
       const [left, right] = [value(column, a), value(column, b)];
-      if (left === right) return a.key < b.key ? -1 : 1;
+      if (left === right || column.key === "name") return (column.key === "name" ? sign : 1) * a.key.localeCompare(b.key, "en", { numeric: true });
       if (left === null || left === undefined) return 1;
       if (right === null || right === undefined) return -1;
       return sign * (left < right ? -1 : 1);
@@ -103,9 +122,12 @@ export async function open(place, { query }) {
     heads.replaceChildren(
       element("td", { role: "cell" }),
       ...COLUMNS.map((column) => element("th", { role: "columnheader", scope: "col", title: column.tip ?? "", ...(state.sort === column.key ? { "aria-sort": state.down ? "descending" : "ascending" } : {}) },
-        column.of ? element("button", { onclick: () => by(column.key) }, column.title, element("span", { "aria-hidden": "true" }, state.sort === column.key ? (state.down ? " ↓" : " ↑") : "")) : column.title)));
+        column.of ? element("button", { onclick: () => by(column.key) }, column.title, element("span", { "aria-hidden": "true" }, state.sort === column.key ? (state.down ? " ↓" : " ↑") : "")) : column.title,
+        column.none && element("span", { className: "null" }, column.none))));
     const rows = shown();
-    body.replaceChildren(...rows.map(line));
+    body.replaceChildren(...(whole ? rows : rows.slice(0, ROWS)).map(line));
+    more.hidden = whole || rows.length <= ROWS;
+    more.textContent = `Show all ${rows.length}`;
     count();
   }
 
@@ -119,8 +141,8 @@ export async function open(place, { query }) {
     if (row.damaged) {
       return element("tr", { role: "row", className: "damaged", data: { key: row.key } },
         element("td", { role: "cell" }),
-        element("td", { role: "cell" }, element("b", {}, row.key)),
-        element("td", { role: "cell", colSpan: COLUMNS.length - 1 }, `damaged: ${row.damaged}`));
+        element("td", { role: "cell" }, element("b", {}, row.key), element("span", { className: "state" }, "damaged")),
+        element("td", { role: "cell", colSpan: COLUMNS.length - 1 }, written(row.damaged)));
     }
     const box = element("input", { type: "checkbox", checked: chosen.has(row.key), "aria-label": `Choose ${row.key} to compare`, onchange: () => {
       if (box.checked) chosen.add(row.key);
@@ -129,10 +151,10 @@ export async function open(place, { query }) {
       count();
     } });
     const state = row.ended === null && element("a", { className: "state", href: `#/${of(row.key, "live")}` }, row.training ? "training" : "not ended");
-    const head = element("td", { role: "cell", className: "what" },
-      element("div", {}, link, state, element("span", { className: "null" }, `${row.recipe} · ${row.architecture}${row.source ? ` · ${row.source}` : ""} · seed ${row.seed}`)),
-      lazy.strip(row));
-    const cells = COLUMNS.slice(1).map((column) => element("td", { role: "cell", data: { title: column.title } }, element("div", {}, [column.cell(row)].flat())));
+    const about = [row.recipe, row.architecture, row.source ?? "data in memory", `seed ${row.seed}`].join(" · ");
+    const head = element("td", { role: "cell", className: "what" }, element("div", {},
+      element("div", {}, link, state, element("span", { className: "null" }, about)), lazy.strip(row)));
+    const cells = COLUMNS.slice(1).map((column) => element("td", { role: "cell", data: { title: column.title } }, column.cell(row)));
     const point = (on) => () => plots.querySelectorAll("a").forEach((each) => each.classList.toggle("on", on && each.getAttribute("href") === `#/${of(row.key, "")}`.replace(/\/$/, "")));
     return element("tr", { role: "row", data: { key: row.key }, onmouseenter: point(true), onmouseleave: point(false) }, element("td", { role: "cell", className: "box" }, box), head, ...cells);
   }
@@ -166,14 +188,15 @@ export async function open(place, { query }) {
   };
 }
 
-/** Up and down go from row to row. */
+/** Up and down go from row to row, past those that cannot be opened. */
 function walk(event) {
-  const step = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
-  const row = event.target.closest("tr");
-  if (!step || !row?.[step]) return;
-  const kind = event.target.matches("input") ? "input" : "a.name";
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (!step) return;
+  const targets = [...event.currentTarget.querySelectorAll(event.target.matches("input") ? "input" : "a.name")];
+  const here = targets.indexOf(event.target.closest("tr").querySelector(event.target.matches("input") ? "input" : "a.name"));
+  if (!targets[here + step]) return;
   event.preventDefault();
-  (row[step].querySelector(kind) ?? row[step].querySelector("a"))?.focus();
+  targets[here + step].focus();
 }
 
 /** Strips of filters that are asked for when they come into view, one after the other. */
