@@ -1,11 +1,11 @@
 """A sample, feature by feature, and the steps from samples to codes and back that pages share."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from sparsight.core import SAE, Codes
 from sparsight.errors import SparsightError
@@ -53,21 +53,19 @@ def built(sae: SAE, raw: Tensor, steps: int, *, mean: Tensor | None = None, targ
     """
     raw = checked(sae, raw)
     x = sae.preprocess(raw)
-    codes = sae.encode(x).dense()[0]
-    active, parts = firing(sae, codes)
-    features = active[parts.argsort(descending=True, stable=True)[:steps]]
-    n = len(features)
-    partial = codes.new_zeros(n + 1, len(codes))
-    partial[:, features] = codes[features].expand(n + 1, n).tril(-1)
-    sums = decoded(sae, partial, x.expand(n + 1, -1)).cpu()
+    all_features, all_codes = firing(sae.encode(x))
+    order = ordered(sae, all_features, all_codes)[0]
+    features, codes = all_features[order][:steps], all_codes[order][:steps]
+    sums = [(features[:n], codes[:n]) for n in range(len(features) + 1)]
+    made = decoded(sae, ragged(sae, [*sums, (all_features, all_codes)]), x.expand(len(sums) + 1, -1)).cpu()
     target = target_of(sae, raw, target)
     return Built(
         features=features.cpu(),
-        codes=codes[features].cpu(),
-        sums=sums,
-        added=(sae.rows(features) * codes[features, None]).cpu(),
-        recon=decoded(sae, codes[None], x)[0].cpu(),
-        explained=[share(target, made, mean) for made in sums],
+        codes=codes.cpu(),
+        sums=made[:-1],
+        added=(sae.rows(features) * codes[:, None]).cpu(),
+        recon=made[-1],
+        explained=[share(target, one, mean) for one in made[:-1]],
     )
 
 
@@ -83,18 +81,32 @@ def checked(sae: SAE, raw: Tensor) -> Tensor:
     return raw[None]
 
 
-def firing(sae: SAE, codes: Tensor) -> tuple[Tensor, Tensor]:
-    """The features that fire, and |code| ‖W_dec_j‖ of each, [m]; rows of the others are not looked at."""
-    active = codes.nonzero().squeeze(1)
-    return active, codes[active].abs() * sae.decoder.rows(active).norm(dim=1)
+def firing(codes: Codes) -> tuple[Tensor, Tensor]:
+    """Features and codes of one sample, where these are not 0, [m] each; nothing is done for the others."""
+    if codes.is_dense:
+        features = codes.values[0].nonzero().squeeze(1)
+        return features, codes.values[0, features]
+    values, index, _ = codes.sparse()
+    some = values != 0
+    return index[some], values[some]
 
 
-def decoded(sae: SAE, codes: Tensor, x: Tensor | None) -> Tensor:
-    """What is made of codes, [B, F], in raw units; only the rows of those that are not 0 are read."""
-    counts = codes.count_nonzero(1)
-    index = codes.nonzero(as_tuple=True)
-    ragged = Codes(codes[index], sae.n_latents, index[1], functional.pad(counts.cumsum(0), (1, 0)))
-    outputs = sae.preprocess_targets.inverse(sae.decode(ragged, x))
+def ordered(sae: SAE, features: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
+    """The places of the largest parts first, and |code| ‖W_dec_j‖ of each, [m]."""
+    parts = codes.abs() * sae.decoder.rows(features).norm(dim=1)
+    return parts.argsort(descending=True, stable=True), parts
+
+
+def ragged(sae: SAE, rows: Sequence[tuple[Tensor, Tensor]]) -> Codes:
+    """The codes of samples of which features and codes are given."""
+    ends = torch.tensor([0, *(len(features) for features, _ in rows)]).cumsum(0)
+    features, codes = (torch.cat(parts) for parts in zip(*rows, strict=True))
+    return Codes(codes, sae.n_latents, features, ends.to(features.device))
+
+
+def decoded(sae: SAE, codes: Codes, x: Tensor | None) -> Tensor:
+    """What is made of codes in raw units, [B, D_out]."""
+    outputs = sae.preprocess_targets.inverse(sae.decode(codes, x))
     if not outputs.isfinite().all():
         raise SparsightError("what the model makes of this is not finite: take smaller numbers")
     return outputs

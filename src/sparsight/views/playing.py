@@ -12,7 +12,7 @@ from torch import Tensor
 from sparsight.core import SAE, Atlas, Codes, Source, generator
 from sparsight.core.sampling import spread
 from sparsight.errors import SparsightError, did_you_mean
-from sparsight.views.building import checked, decoded, firing, share, target_of
+from sparsight.views.building import checked, decoded, firing, ordered, ragged, share, target_of
 from sparsight.views.features import floats, labelled, numbers, packed
 from sparsight.views.samples import chosen
 
@@ -70,8 +70,8 @@ class Ground:
 def start(sae: SAE, source: Source, ground: Ground, atlas: Atlas | None) -> dict[str, Any]:
     """What a playground begins with.
 
-    - `inputs` and `outputs`: their `count`; their `shape`, where they are pictures; their `names`, where they have some;
-      and what `Range` says. `sites` with their widths. `features`: how many. `paper`: as `Ground` has it.
+    - `inputs` and `outputs`: their `count`; their `shape`, where they are pictures; their `names`, where they have
+      some; and what `Range` says. `sites` with their widths. `features`: how many. `paper`: as `Ground` has it.
     - `bounds`: codes never leave them; None where there is none.
     - `samples`: how many there are; `examples`: some that show what there is, with their `labels`.
     - `generates`: None, or why no codes can be drawn; `classes`: of which they can.
@@ -166,42 +166,54 @@ def played(
     raw = checked(sae, raw)
     edits = _set(sae, edits or {})
     x = sae.preprocess(raw)
-    codes = sae.encode(x).dense()
-    changed = codes.clone()
-    for feature, value in edits.items():
-        changed[0, feature] = value
-    recon, edited = decoded(sae, codes, x), decoded(sae, changed, x)
-    active, parts = firing(sae, codes[0])
-    order = active[parts.argsort(descending=True, stable=True)[:most]].tolist()
-    features = torch.tensor([*order, *(feature for feature in edits if feature not in set(order))], dtype=torch.long)
+    active, codes = firing(sae.encode(x))
+    changed = _edited(active, codes, edits)
+    both = decoded(sae, ragged(sae, [(active, codes), changed]), x.expand(2, -1))
+    order, parts = ordered(sae, active, codes)
+    shown = active[order[:most]]
+    more = torch.tensor([feature for feature in edits if feature not in set(shown.tolist())]).to(active)
+    features = torch.cat([shown, more])
     target = target_of(sae, raw, target)
-    norms = sae.decoder.rows(features).norm(dim=1)
     return Played(
         sample=raw[0].cpu(),
         target=None if target is None else target.cpu(),
         fires=len(active),
-        features=features,
-        codes=codes[0, features].cpu(),
-        parts=(codes[0, features].abs() * norms).cpu(),
-        edited_codes=changed[0, features].cpu(),
+        features=features.cpu(),
+        codes=_looked_up(features, active, codes).cpu(),
+        parts=_looked_up(features, active, parts).cpu(),
+        edited_codes=_looked_up(features, *changed).cpu(),
         rows=sae.rows(features).cpu(),
-        recon=recon[0].cpu(),
-        edited=edited[0].cpu(),
-        explained=share(target, recon[0], mean),
-        edited_explained=share(target, edited[0], mean),
+        recon=both[0].cpu(),
+        edited=both[1].cpu(),
+        explained=share(target, both[0], mean),
+        edited_explained=share(target, both[1], mean),
     )
+
+
+def _edited(features: Tensor, codes: Tensor, edits: Mapping[int, float]) -> tuple[Tensor, Tensor]:
+    """Features and codes with some of them set."""
+    places = torch.tensor(list(edits), dtype=features.dtype, device=features.device)
+    kept = ~torch.isin(features, places)
+    values = torch.tensor(list(edits.values()), dtype=codes.dtype, device=codes.device)
+    return torch.cat([features[kept], places]), torch.cat([codes[kept], values])
+
+
+def _looked_up(wanted: Tensor, features: Tensor, values: Tensor) -> Tensor:
+    """The value of each wanted feature, 0 where it has none."""
+    at = wanted[:, None] == features
+    return torch.where(at, values, 0).sum(1)
 
 
 @dataclass(frozen=True)
 class Sampled:
     """Codes that were drawn, and what is made of them in raw units."""
 
-    codes: Tensor  # [n, F]
+    codes: Codes  # [n, F]
     outputs: Tensor  # [n, D_out]
 
     def record(self) -> dict[str, Any]:
         """As pages read it."""
-        return {"fires": self.codes.count_nonzero(1).tolist(), "outputs": floats(self.outputs)}
+        return {"fires": self.codes.l0().tolist(), "outputs": floats(self.outputs)}
 
 
 @torch.no_grad()
@@ -232,9 +244,9 @@ def sampled(sae: SAE, atlas: Atlas, n: int, seed: int, label: str | None = None)
     at, features = (torch.rand(n, len(rate), generator=dice) < rate).nonzero(as_tuple=True)
     known = (atlas["random_ids"][features.numpy()] >= 0).sum(1)
     pick = (torch.rand(len(features), generator=dice).numpy() * known).astype(int)
-    codes = torch.zeros(n, sae.n_latents)
-    codes[at, features] = torch.from_numpy(np.array(atlas["random_values"][features.numpy(), pick], np.float32))
-    return Sampled(codes, decoded(sae, codes.to(sae.b_dec), None).cpu())
+    values = torch.from_numpy(np.array(atlas["random_values"][features.numpy(), pick], np.float32)).to(sae.b_dec)
+    codes = Codes(values, sae.n_latents, features, torch.searchsorted(at, torch.arange(n + 1)))
+    return Sampled(codes, decoded(sae, codes, None).cpu())
 
 
 def _rate_in(atlas: Atlas, label: str) -> Tensor:

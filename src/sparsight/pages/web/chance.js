@@ -9,12 +9,13 @@ const N = 12;
 /**
  * @param {string} run
  * @param {object} start what the playground began with
- * @param {{seed: number, label: string, drawn: (seed: number, label: string) => void, take: ((values: Float32Array) => void) | null, wrong: (error: Error) => void}} on
+ * @param {object} on `seed` and `label` of an address, or null; `drawn(seed, label)`; `take(values)`, or null where
+ *   outputs are no samples; `wrong(error)`
  */
 export function chance(run, start, on) {
   const place = element("ul", { className: "drawn" });
-  const seed = element("input", { type: "number", min: 0, step: 1, value: on.seed, onchange: draw });
-  const classes = start.classes?.length ? choice([["", "any"], ...start.classes.map((name) => [name, name])], on.label, draw) : null;
+  const seed = element("input", { type: "number", min: 0, step: 1, value: on.seed ?? 0, onchange: draw });
+  const classes = start.classes?.length ? choice([["", "any"], ...start.classes.map((name) => [name, name])], on.label ?? "", draw) : null;
 
   function shown(values, fires, n) {
     const picture = start.outputs.shape ? element("canvas", { className: "pixels" }) : element("span", {}, `sample ${n + 1}`);
@@ -39,6 +40,7 @@ export function chance(run, start, on) {
     }
   }
 
+  if (on.seed !== null && start.generates === null) draw();
   const again = element("button", { className: "main", onclick: () => { if (place.children.length) seed.value = (seed.valueAsNumber || 0) + 1; draw(); } }, "Generate");
   return card("From codes drawn at random",
     element("p", { className: "soft" }, start.generates === null

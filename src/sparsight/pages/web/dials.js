@@ -10,7 +10,8 @@ import { levels } from "./values.js";
  *
  * @param {string} run
  * @param {object} start what the playground began with
- * @param {{edits: Map<number, number>, edit: (feature: number, value: number | null) => void}} on
+ * @param {object} on `edits`, a Map of the codes that are set; `edit(feature, value or null)`; `light(row or null)`, told
+ *   of the feature that is pointed at
  */
 export function dials(run, start, on) {
   const list = element("ul", { className: "dials", "aria-label": "active features" });
@@ -38,7 +39,9 @@ export function dials(run, start, on) {
     card.slider.addEventListener("input", () => on.edit(card.feature, card.slider.valueAsNumber));
     card.off.addEventListener("click", () => on.edit(card.feature, card.value === 0 ? null : 0));
     card.own.addEventListener("click", () => on.edit(card.feature, null));
-    card.node = element("li", { className: "dial" }, card.link,
+    const lit = (row) => () => on.light(row && card.row);
+    const pointed = { onpointerenter: lit(true), onpointerleave: lit(null), onfocusin: lit(true), onfocusout: lit(null) };
+    card.node = element("li", { className: "dial", ...pointed }, card.link,
       element("span", { className: "named" }, card.name, card.code), card.slider,
       element("span", { className: "acts" }, card.off, card.own));
     return card;
@@ -62,6 +65,7 @@ export function dials(run, start, on) {
     if (card.feature !== feature) {
       bind(card, feature);
       const row = bytes.subarray(n * width, (n + 1) * width);
+      card.row = row;
       if (start.outputs.shape) painted(start.outputs.shape, (pixels) => paintFilter(row, start.outputs.shape, pixels), card.picture);
       else card.picture.replaceChildren(...heaviest(row, answer.rows.peaks[n]));
     }

@@ -74,9 +74,9 @@ export function surface({ shape, low, high, paper }, changed) {
     }
   }
 
-  function begin(place, erase) {
+  function begin(place, erase, pointer = null) {
     const ink = erase || tool.erase ? Array(3).fill(paper) : tool.ink;
-    stroke = { base: pixels.slice(), mask: new Float32Array(height * width), ink, last: place };
+    stroke = { base: pixels.slice(), mask: new Float32Array(height * width), ink, last: place, pointer };
   }
 
   function end() {
@@ -103,13 +103,13 @@ export function surface({ shape, low, high, paper }, changed) {
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button === 1 || stroke) return;
     canvas.setPointerCapture(event.pointerId);
-    begin(place(event), event.button === 2 || (event.buttons & 32) !== 0);
+    begin(place(event), event.button === 2 || (event.buttons & 32) !== 0, event.pointerId);
     line(stroke.last, stroke.last, wide(event));
     show(false);
   });
   canvas.addEventListener("pointermove", (event) => {
     point(place(event));
-    if (!stroke) return;
+    if (stroke?.pointer !== event.pointerId) return;
     const passed = event.getCoalescedEvents?.() ?? [];
     for (const each of passed.length ? passed : [event]) {
       const to = place(each);
@@ -118,7 +118,9 @@ export function surface({ shape, low, high, paper }, changed) {
     }
     show(false);
   });
-  for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, end);
+  for (const name of ["pointerup", "pointercancel"]) {
+    canvas.addEventListener(name, (event) => { if (stroke?.pointer === event.pointerId) end(); });
+  }
   canvas.addEventListener("pointerleave", () => { ring.hidden = document.activeElement !== canvas || !canvas.matches(":focus-visible"); });
   canvas.addEventListener("contextmenu", (event) => event.preventDefault());
   canvas.addEventListener("blur", () => { ring.hidden = true; lift(); });

@@ -3,14 +3,22 @@
 import { element, say } from "./dom.js";
 import { numbers, paintDifference, paintValues } from "./values.js";
 
-const BARS = 300;
+/** Numbers that are shown as bars; where there are more, as a line. */
+export const BARS = 300;
 const TALL = 160;
 
 /** A picture. `show(values)`; `differ(values, should)` shows what is too much and too little. */
 function pictured(shape, low, high, name) {
   const canvas = element("canvas", { className: "pixels plate", role: "img", "aria-label": name });
+  const over = element("canvas", { className: "pixels over", "aria-hidden": "true", hidden: true });
+  const none = new Float32Array(shape.reduce((a, b) => a * b));
   return {
-    node: canvas,
+    node: element("div", { className: "framed" }, canvas, over),
+    /** Lay a filter over it, signed bytes; null takes it away. */
+    light(row) {
+      over.hidden = row === null;
+      if (row) paintDifference(over, row, none, shape, 100);
+    },
     show: (values) => paintValues(canvas, values, shape, low, high),
     differ: (values, should) => paintDifference(canvas, values, should, shape, high - low),
   };
@@ -45,9 +53,10 @@ function barred({ count, names, lows, highs, mean }, name) {
 function lined({ count, low, high }, name) {
   const wide = Math.min(2400, Math.max(600, count));
   const canvas = element("canvas", { className: "plate line", width: wide, height: TALL, role: "img", "aria-label": name });
-  function draw(values, colour) {
+  function draw(values, softly) {
     const pen = canvas.getContext("2d");
-    pen.strokeStyle = getComputedStyle(canvas).getPropertyValue(colour);
+    pen.strokeStyle = getComputedStyle(softly ? canvas.parentNode : canvas).color;
+    pen.globalAlpha = softly ? 0.4 : 1;
     pen.lineWidth = 1.5;
     pen.beginPath();
     values.forEach((value, n) => pen.lineTo(((n + 0.5) / count) * wide, TALL - 4 - ((value - low) / (high - low || 1)) * (TALL - 8)));
@@ -55,8 +64,8 @@ function lined({ count, low, high }, name) {
   }
   function show(values, should = null) {
     canvas.getContext("2d").clearRect(0, 0, wide, TALL);
-    if (should) draw(should, "--soft");
-    draw(values, "--blue");
+    if (should) draw(should, true);
+    draw(values, false);
   }
   return { node: canvas, show, differ: show };
 }

@@ -4,220 +4,166 @@ import { act, ask, of } from "./ask.js";
 import { beside } from "./beside.js";
 import { chance } from "./chance.js";
 import { columns, pasting, row } from "./columns.js";
-import { dials } from "./dials.js";
-import { announce, card, choice, element, labelled, say, settled, sorry, styled } from "./dom.js";
+import { announce, card, choice, element, labelled, sorry, styled } from "./dom.js";
 import { opened, surface } from "./draw.js";
+import { editing } from "./editing.js";
 import { remember } from "./main.js";
-import { plate, ranged } from "./plates.js";
+import { outcome } from "./outcome.js";
+import { ranged } from "./plates.js";
 import { steps } from "./steps.js";
-import { examples, tools } from "./tools.js";
-import { latest, numbers, packed, percent } from "./values.js";
+import { arrivals, examples, tools } from "./tools.js";
+import { latest, numbers, packed } from "./values.js";
 
-const COUNTS = [12, 24, 48, 96];
+/**
+ * The sample that is played with: one of the data, or what was drawn, typed or taken from a file.
+ *
+ * @param {object} start what the playground began with
+ * @param {(done: boolean, left: boolean) => void} changed it is another; `done`: and stays so for now; `left`: until
+ *   now it was one of the data
+ * @param {(error: Error) => void} wrong
+ */
+function sampled(start, changed, wrong) {
+  const like = { ...start.inputs, paper: start.paper };
+  const drawn = start.inputs.shape !== null;
+  let id = null;
+  let quiet = false;
+  const own = (done) => {
+    if (quiet) return;
+    const left = id !== null;
+    id = null;
+    changed(done, left);
+  };
+  const input = drawn ? surface(like, own) : columns(like, own);
 
-/** `12:0.5,30:0` in an address: the codes that are set. */
-function edited(text) {
-  const pairs = (text ?? "").split(",").map((pair) => pair.split(":").map(Number));
-  return new Map(pairs.filter(([feature, value]) => Number.isInteger(feature) && Number.isFinite(value)));
+  async function takeFile(file) {
+    try {
+      if (!drawn || !file.type.startsWith("image/")) return input.set(row(await file.text(), like.count));
+      const { values, inverted } = await opened(file, like);
+      announce(inverted ? "the picture is taken, light for dark as samples are" : "the picture is taken");
+      return input.set(values);
+    } catch (error) {
+      return wrong(error);
+    }
+  }
+
+  const clear = element("div", { className: "controls" }, element("button", { onclick: () => input.clear() }, "All at their mean"));
+  return {
+    drawn,
+    node: card(drawn ? "Draw" : "A sample", input.node, drawn ? tools(input, like, start.paper, takeFile) : clear, pasting(like.count, input.set, wrong)),
+    takeFile,
+    set: input.set,
+    values: input.values,
+    drawing: input.drawing,
+    take(number) {
+      id = number;
+    },
+    asked: () => (id === null ? { sample: packed(input.values()) } : { id }),
+    /** What an answer says that the sample of this number is. */
+    show(answer) {
+      if (id === null) return;
+      quiet = true;
+      input.set(numbers(answer.sample));
+      quiet = false;
+    },
+  };
+}
+
+/** A place for another run. */
+function second(start, values, wrong) {
+  const node = element("div", { className: "second" });
+  let other = null;
+  return {
+    node,
+    renew: () => other?.renew(),
+    async choose(key) {
+      remember({ beside: key });
+      node.replaceChildren();
+      other = null;
+      if (!key) return;
+      try {
+        other = await beside(key, values, wrong);
+        node.replaceChildren(other.node);
+        await other.renew();
+      } catch (error) {
+        wrong(error);
+      }
+    },
+  };
 }
 
 export async function open(place, { run, query }) {
   const [answered] = await Promise.all([ask(of(run, "play")), styled("play.css")]);
   const start = { ...answered, inputs: ranged(answered.inputs), outputs: ranged(answered.outputs) };
-  const edits = edited(query.get("edits"));
   const errors = element("div", { className: "errors" });
-  const wrong = (error) => errors.replaceChildren(sorry(error));
-  let id = null;
-  let most = COUNTS.includes(Number(query.get("most"))) ? Number(query.get("most")) : 24;
-  let other = null;
-  let quiet = false;
   let closed = false;
+  const wrong = (error) => { if (!closed) errors.replaceChildren(sorry(error)); };
 
-  // ---- what goes in ----
-  const drawn = start.inputs.shape !== null;
-  const input = drawn ? surface({ ...start.inputs, paper: start.paper }, changed) : columns(start.inputs, changed);
-  const sample = () => (id === null ? { sample: packed(input.values()) } : { id });
+  const sample = sampled(start, changed, wrong);
+  const made = outcome(start);
+  const go = latest(async () => {
+    try {
+      const answer = await act("POST", of(run, "play"), { ...sample.asked(), ...edits.asked() });
+      if (closed) return;
+      errors.replaceChildren();
+      sample.show(answer);
+      made.show(answer, edits.any);
+      edits.show(answer, !sample.drawing());
+    } catch (error) {
+      wrong(error);
+    }
+  }, made.busy);
+  const edits = editing(run, start, query, { changed: go, light: made.light, remember });
+  const other = second(start, sample.values, wrong);
+  const built = steps(run, start, sample.asked, wrong);
+  const chosen = await examples(run, start, take);
 
-  function changed(done) {
-    if (quiet) return;
-    if (id !== null) {
-      id = null;
+  function changed(done, left) {
+    if (left) {
       chosen.chose(null);
       remember({ sample: null });
     }
     go();
-    other?.renew();
+    other.renew();
     if (done) built.renew();
   }
 
-  function take(number) {
-    id = number;
+  async function take(id) {
+    sample.take(id);
     chosen.chose(id);
     remember({ sample: id });
-    go().then(() => { other?.renew(); built.renew(); });
-  }
-
-  async function takeFile(file) {
-    try {
-      if (!drawn || !file.type.startsWith("image/")) input.set(row(await file.text(), start.inputs.count));
-      else {
-        const { values, inverted } = await opened(file, { ...start.inputs, paper: start.paper });
-        input.set(values);
-        announce(inverted ? "the picture is taken, light for dark as samples are" : "the picture is taken");
-      }
-    } catch (error) {
-      wrong(error);
-    }
-  }
-
-  // ---- what comes out ----
-  const after = plate(start.outputs, "what the model makes of it");
-  const before = plate(start.outputs, "without what you set");
-  const off = start.outputs.shape ? plate(start.outputs, "what is too much and too little") : null;
-  const said = element("p", { className: "said num" });
-  const features = dials(run, start, { edits, edit });
-  const tell = settled(900, () => announce(said.textContent));
-
-  const go = latest(async () => {
-    let answer;
-    try {
-      answer = await act("POST", of(run, "play"), { ...sample(), edits: Object.fromEntries(edits), most });
-    } catch (error) {
-      if (!closed) wrong(error);
-      return;
-    }
-    if (!closed) show(answer);
-  });
-
-  function show(answer) {
-    errors.replaceChildren();
-    if (id !== null) {
-      quiet = true;
-      input.set(numbers(answer.sample));
-      quiet = false;
-    }
-    const [recon, output] = [numbers(answer.recon), numbers(answer.edited)];
-    const target = answer.target === null ? null : numbers(answer.target);
-    if (off) {
-      after.show(output);
-      off.node.parentNode.hidden = target === null;
-      if (target) off.differ(output, target);
-    } else after.show(output, target);
-    before.node.parentNode.hidden = edits.size === 0;
-    if (edits.size) before.show(recon);
-    const parts = [`${say(answer.fires)} of ${say(start.features)} features fire`];
-    if (answer.explained !== null) parts.unshift(`${percent(answer.explained)} explained`);
-    if (edits.size) parts.push(`${percent(answer.edited_explained)} with what you set`);
-    said.textContent = parts.join(", ");
-    features.show(answer, !input.drawing());
-    reset.disabled = edits.size === 0;
-    reset.textContent = edits.size ? `Undo ${edits.size} edit${edits.size > 1 ? "s" : ""}` : "No edits";
-    tell();
-    shownLast = answer;
-  }
-  let shownLast = null;
-
-  function edit(feature, value) {
-    if (value === null) edits.delete(feature);
-    else edits.set(feature, value);
-    keep();
-    go();
-  }
-
-  const keep = settled(250, () => remember({ edits: [...edits].map(([feature, value]) => `${feature}:${+value.toPrecision(4)}`).join(",") }));
-  const reset = element("button", { onclick: () => { edits.clear(); keep(); go(); } }, "No edits");
-  const ablate = element("button", {
-    title: "set every feature that is listed to 0",
-    onclick: () => {
-      for (const feature of shownLast?.features ?? []) edits.set(feature, 0);
-      keep();
-      go();
-    },
-  }, "All off");
-  const which = element("input", { type: "number", min: 0, max: start.features - 1, step: 1, placeholder: `0 to ${start.features - 1}` });
-  async function insert(feature) {
-    if (!Number.isInteger(feature)) return which.focus();
-    which.value = feature;
-    edits.set(feature, start.bounds[1] ?? 1);
     await go();
-    const largest = shownLast?.largest?.[shownLast.features.indexOf(feature)];
-    if (largest && edits.get(feature) === 1 && start.bounds[1] === null) edits.set(feature, largest);
-    keep();
-    return go();
+    other.renew();
+    built.renew();
   }
-  which.addEventListener("keydown", (event) => { if (event.key === "Enter") insert(which.valueAsNumber); });
 
-  // ---- the page ----
-  const built = steps(run, start, sample, wrong);
-  const chosen = await examples(run, start, take);
+  function takeValues(values) {
+    sample.set(values);
+    scrollTo({ top: 0, behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+  }
   const generated = chance(run, start, {
-    seed: Number(query.get("seed")) || 0,
-    label: query.get("label") ?? "",
+    seed: query.get("seed"),
+    label: query.get("label"),
     drawn: (seed, label) => remember({ seed, label }),
-    take: start.outputs.count === start.inputs.count ? (values) => { input.set(values); scrollTo({ top: 0, behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" }); } : null,
+    take: start.outputs.count === start.inputs.count ? takeValues : null,
     wrong,
   });
-  const second = element("div", { className: "second" });
-  async function compare(key) {
-    remember({ beside: key });
-    second.replaceChildren();
-    other = null;
-    if (!key) return;
-    try {
-      other = await beside(key, input.values, wrong);
-      second.replaceChildren(other.node);
-      await other.renew();
-    } catch (error) {
-      wrong(error);
-    }
-  }
+
   const wished = start.beside.includes(query.get("beside")) ? query.get("beside") : "";
-  const named = (name, inner) => element("figure", {}, inner, element("figcaption", {}, name));
+  const runs = choice([["", "no other run"], ...start.beside.map((key) => [key, key])], wished, other.choose);
   place.append(
-    element("div", { className: "controls head" }, element("h1", {}, "Playground"),
-      start.beside.length > 0 && labelled("beside it", choice([["", "no other run"], ...start.beside.map((key) => [key, key])], wished, compare))),
+    element("div", { className: "controls head" }, element("h1", {}, "Playground"), start.beside.length > 0 && labelled("beside it", runs)),
     errors,
-    element("div", { className: "ground" },
-      card(drawn ? "Draw" : "A sample", input.node,
-        drawn ? tools(input, start.inputs, start.paper, takeFile) : element("div", { className: "controls" }, element("button", { onclick: input.clear }, "All at their mean")),
-        pasting(start.inputs.count, input.set, wrong)),
-      card("What the model makes of it",
-        element("div", { className: "made" }, named("with all that you set", after.node), element("div", { className: "rest" },
-          named("without what you set", before.node), off && named("too much (red), too little (blue)", off.node))),
-        said),
-      card("Samples of the data", chosen.node),
-      second,
-      card("Active features",
-        element("div", { className: "controls" }, reset, ablate,
-          element("span", { className: "insert" }, labelled("insert feature", which), element("button", { onclick: () => insert(which.valueAsNumber) }, "Insert"),
-            element("button", { title: "insert one at random", onclick: () => insert(Math.floor(Math.random() * start.features)) }, "Any")),
-          labelled("listed", choice(COUNTS.map((n) => [n, n]), most, (n) => { most = Number(n); remember({ most: n === "24" ? null : n }); go(); }))),
-        features.node)),
+    element("div", { className: "ground" }, sample.node, made.node, card("Samples of the data", chosen.node), other.node, edits.node),
     built.node,
     generated,
   );
-  if (off) after.node.nextSibling.hidden = true;
-
-  function pasted(event) {
-    if (event.target.closest("input, textarea")) return;
-    const file = [...event.clipboardData.files][0];
-    if (file) takeFile(file);
-    else takeFile(new File([event.clipboardData.getData("text")], "row"));
-    event.preventDefault();
-  }
-  const dropped = (event) => {
-    event.preventDefault();
-    if (event.type === "drop" && event.dataTransfer.files[0]) takeFile(event.dataTransfer.files[0]);
-  };
-  document.addEventListener("paste", pasted);
-  for (const name of ["dragover", "drop"]) place.addEventListener(name, dropped);
-
-  if (query.has("sample")) take(Number(query.get("sample")));
+  const deaf = arrivals(sample.takeFile);
+  if (query.has("sample") || !sample.drawn) take(Number(query.get("sample") ?? start.examples[0]));
   else go();
-  if (wished) compare(wished);
+  if (wished) other.choose(wished);
   return () => {
     closed = true;
     built.close();
-    document.removeEventListener("paste", pasted);
+    deaf();
   };
 }

@@ -37,6 +37,7 @@ export function steps(run, start, sample, wrong) {
     slider.setAttribute("aria-valuetext", said.textContent);
     shown.show(sum(step));
     [...strip.children].forEach((node, n) => node.firstChild.setAttribute("aria-current", n === step ? "step" : "false"));
+    strip.scrollLeft = strip.children[step].offsetLeft - strip.offsetLeft - strip.clientWidth / 2;
   }
 
   function stop() {

@@ -61,3 +61,21 @@ export async function examples(run, { inputs, examples: ids, labels, samples: co
   const any = element("button", { onclick: () => take(Math.floor(Math.random() * count)) }, "Any sample");
   return { node: element("div", { className: "choosing" }, list, element("div", { className: "controls" }, any, labelled("sample", number))), chose: (id) => { number.value = id ?? ""; } };
 }
+
+/** Hear of what is dropped or pasted anywhere but in a field: `take(file)`. Returns what stops it. */
+export function arrivals(take) {
+  const heard = {
+    dragover: (event) => event.preventDefault(),
+    drop(event) {
+      event.preventDefault();
+      if (event.dataTransfer.files[0]) take(event.dataTransfer.files[0]);
+    },
+    paste(event) {
+      if (event.target.closest?.("input, textarea")) return;
+      event.preventDefault();
+      take(event.clipboardData.files[0] ?? new File([event.clipboardData.getData("text")], "row"));
+    },
+  };
+  for (const [name, hear] of Object.entries(heard)) document.addEventListener(name, hear);
+  return () => Object.entries(heard).forEach(([name, hear]) => document.removeEventListener(name, hear));
+}

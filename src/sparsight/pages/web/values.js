@@ -51,23 +51,31 @@ export function paintDifference(canvas, values, should, shape, span) {
 /** A share as people read it. */
 export const percent = (share) => (share === null ? "–" : `${(100 * share).toFixed(Math.abs(share) < 0.995 ? 1 : 0)} %`);
 
-/** Work of which one piece is done at a time; of what is asked for meanwhile only the last matters. */
-export function latest(work) {
-  let busy = false;
+/**
+ * Work of which one piece is done at a time; of what is asked for meanwhile only the last matters.
+ *
+ * @param {() => Promise<void>} work
+ * @param {(busy: boolean) => void} say told when it begins and when all is done
+ * @returns {() => Promise<void>} which is kept once all is done
+ */
+export function latest(work, say = () => {}) {
+  let running = null;
   let again = false;
-  return async function go() {
-    if (busy) {
-      again = true;
-      return;
-    }
-    busy = true;
+  async function all() {
+    say(true);
     try {
       do {
         again = false;
         await work();
       } while (again);
     } finally {
-      busy = false;
+      running = null;
+      say(false);
     }
+  }
+  return () => {
+    again = running !== null;
+    running ??= all();
+    return running;
   };
 }
