@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shutil
 from typing import Any
 
 import numpy as np
@@ -109,3 +110,13 @@ def test_work_needs_the_token(client: TestClient) -> None:
     for path in ("play", "play/build", "play/generate"):
         answer = client.post(f"/api/run/first/{path}", json={"id": 1}, headers={"X-Sparsight-Token": "another"})
         assert answer.status_code == 403
+
+
+def test_a_damaged_run_beside_it_does_not_stop_the_game(client: TestClient, shelf: Shelf) -> None:
+    damaged = shelf.home / "damaged"
+    shutil.copytree(shelf.run("second").path, damaged)
+    (damaged / "summary.json").write_text("{")
+    try:
+        assert client.get("/api/run/first/play").json()["beside"] == ["second"]
+    finally:
+        shutil.rmtree(damaged)
