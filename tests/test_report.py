@@ -47,6 +47,7 @@ def test_a_report_of_pictures_has_every_part(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert [row[0] for row in about["compared"]["rows"]] == ["this run", "pca", "mean"]
     assert "Loss of each term" in json.loads(found["run/run/charts/training"])
+    assert json.loads(found["run/run/log"])["state"] == "finished"
     assert "Gabor fits, decoder" in json.loads(found["run/run/charts/gabors"])
     assert json.loads(found["run/run/made"])["reconstructions"].startswith("data:image/png;base64,")
     features = json.loads(found["run/run/feature/0"])

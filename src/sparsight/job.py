@@ -5,7 +5,7 @@ import hashlib
 import os
 import platform
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -44,7 +44,7 @@ SpecOf = Annotated[dict[str, Any], BeforeValidator(_named)]
 class Recipe(BaseModel):
     """All that decides what a training does."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
     name: str = "custom"
     summary: str = ""
@@ -333,9 +333,12 @@ def train(
     job = prepare(recipe, source, device=device)
     run = begin(job, out, device, job.source.fingerprint())
     try:
-        return finish(job, run, job.trainer.fit(job.source, run, observers, job.held_out))
+        with run.held():
+            run.checkpoint(0, job.trainer.state_dict())  # so that one sees where it starts
+            return finish(job, run, job.trainer.fit(job.source, run, observers, job.held_out))
     except BaseException:
-        if run.latest() is None and not run.log():
+        state = run.latest()
+        if (state is None or state["number"] == 0) and not run.log():
             shutil.rmtree(run.path, ignore_errors=True)
         raise
 
@@ -365,15 +368,16 @@ def resume(path: str | Path, source: Source | None = None, observers: Sequence[O
     """Go on with a run that was killed or interrupted; it ends with the bits that it would have had.
 
     Raises:
-        SparsightError: the folder is no run, it has ended, or the data are not the same.
+        SparsightError: the folder is no run, it has ended, the data are not the same, or another process trains it.
     """
     run = Run.open(path)
     if run.summary is not None:
         raise SparsightError(f"the run {str(path)!r} has ended: there is nothing to resume")
-    job = prepare(Recipe.parse(run.recipe), source, device=run.manifest["device"])
-    refuse_other_data(run, job.source.fingerprint())
-    restore(job, run)
-    return finish(job, run, job.trainer.fit(job.source, run, observers, job.held_out))
+    with run.held():
+        job = prepare(Recipe.parse(run.recipe), source, device=run.manifest["device"])
+        refuse_other_data(run, job.source.fingerprint())
+        restore(job, run)
+        return finish(job, run, job.trainer.fit(job.source, run, observers, job.held_out))
 
 
 def refuse_other_data(run: Run, sha256: str) -> None:
@@ -446,8 +450,8 @@ def digest(sae: SAE) -> str:
     return hasher.hexdigest()
 
 
-def free_name(folder: Path, stem: str) -> Path:
-    """The first path `folder/stem`, `folder/stem-2`, ... that is not taken."""
+def free_name(folder: Path, stem: str, taken: Collection[Path] = ()) -> Path:
+    """The first path `folder/stem`, `folder/stem-2`, ... where nothing is, and that is not one of those `taken`."""
 
     def names() -> Iterator[str]:
         yield stem
@@ -456,4 +460,5 @@ def free_name(folder: Path, stem: str) -> Path:
             yield f"{stem}-{n}"
             n += 1
 
-    return next(folder / name for name in names() if not (folder / name).exists())
+    places = (folder / name for name in names())
+    return next(place for place in places if place not in taken and not place.exists())

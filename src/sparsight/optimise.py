@@ -25,7 +25,7 @@ HISTORY = 10
 class TrainConfig(BaseModel):
     """How a model is trained. Shares are of the whole training, 0 to 1."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
     epochs: Annotated[float, Field(gt=0)] = 30.0
     batch_size: Positive | Literal["all"] = 256
@@ -41,9 +41,9 @@ class TrainConfig(BaseModel):
     iterations: Positive = 10
     """Of L-BFGS, in each step."""
     warmup: Share = 0.0
-    """The learning rate rises linearly over this share,"""
+    """The learning rate rises linearly over this share, the first."""
     decay: Share = 0.8
-    """and falls linearly to 0 over this share, the last."""
+    """The learning rate falls linearly to 0 over this share, the last."""
     clip: Annotated[float, Field(gt=0)] | None = None
     """The largest norm that the gradient may have."""
     dead_after: Positive = 7_680

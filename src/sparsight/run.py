@@ -4,6 +4,7 @@
     manifest.json    what it ran on: data, seeds, versions, machine
     log.jsonl        a line per logging step
     checkpoints/     step-N/{tensors.safetensors, state.json}: the last one
+    .lock            held by the process that trains it
     model.safetensors, summary.json    written at the end
     atlas/           atlas.json, and a .npy file for every column of facts about features
     findings.json    what is wrong with it
@@ -23,21 +24,25 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from html import escape
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
 
+from sparsight import checkpoints
 from sparsight.core import SAE, Atlas, Evidence, Finding, Logged, Source
 from sparsight.errors import SparsightError
 from sparsight.spec import build
 
+PATIENCE = 1.0
+"""Seconds for which training waits for the lock of a run: who only asks whether it is held lets go at once."""
+TRIES = 3
+"""To read a checkpoint that may be replaced meanwhile."""
 LONGEST_NOTE = 20_000
 _NOTING = threading.Lock()
 
@@ -270,10 +275,9 @@ class Run:
                 shutil.rmtree(place)
             with _beside(place) as new:
                 new.mkdir()
-                tensors: dict[str, Tensor] = {}
-                _write_json(new / "state.json", _pack(state, "state", tensors))
-                save_file(tensors, new / "tensors.safetensors")
-                _sync(new / "tensors.safetensors")
+                checkpoints.write(state, new)
+                for file in new.iterdir():
+                    _sync(file)
             for old in folder.iterdir():
                 if old != place:
                     shutil.rmtree(old)
@@ -284,13 +288,69 @@ class Run:
         Raises:
             SparsightError: it is damaged.
         """
-        found = sorted((self.path / "checkpoints").glob("step-*"))
-        if not found:
+        found = self._last_checkpoint()
+        if found is None:
             return None
         try:
-            return _unpack(read_json(found[-1] / "state.json"), load_file(found[-1] / "tensors.safetensors"))
-        except (OSError, KeyError, SafetensorError) as error:
-            raise SparsightError(f"the checkpoint {str(found[-1])!r} is damaged ({error}): remove it") from None
+            return checkpoints.read(found)
+        except checkpoints.DAMAGED as error:
+            raise SparsightError(f"the checkpoint {str(found)!r} is damaged ({error}): remove it") from None
+
+    def snapshot(self) -> tuple[int, SAE] | None:
+        """The step of the last checkpoint, and the model as it was then; None: there is none that can be read.
+
+        It may be asked for while the run is trained: a checkpoint that is replaced while it is read is read again.
+        """
+        for _ in range(TRIES):
+            found = self._last_checkpoint()
+            if found is None:
+                return None
+            with suppress(*checkpoints.DAMAGED):
+                return checkpoints.model(found)
+        return None
+
+    @property
+    def checkpointed(self) -> int | None:
+        """The step of the last checkpoint; None: there is none."""
+        found = self._last_checkpoint()
+        return None if found is None else int(found.name.removeprefix("step-"))
+
+    def _last_checkpoint(self) -> Path | None:
+        return max((self.path / "checkpoints").glob("step-*"), default=None)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While this is open, no other process can train the run. If this process is killed, others can.
+
+        Raises:
+            SparsightError: another process trains it.
+        """
+        lock = FileLock(self.path / ".lock")
+        with _writing(self.path):
+            try:
+                lock.acquire(timeout=PATIENCE)
+            except Timeout:
+                raise SparsightError(
+                    f"the run {str(self.path)!r} is being trained by another process: stop that one first, or wait"
+                ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a process trains it now. False, too, where the folder is another user's and nobody can know."""
+        place = self.path / ".lock"
+        if not place.is_file():
+            return False
+        try:
+            with FileLock(place, timeout=0):
+                return False
+        except Timeout:
+            return True
+        except OSError:
+            return False
 
     def rewind(self, step: int) -> None:
         """Cut the log back to a step."""
@@ -385,28 +445,3 @@ def finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [finite(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _pack(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
-    """Nested plain values as JSON; tensors go into `tensors` and leave their path."""
-    if isinstance(value, Tensor):
-        tensors[path] = value.detach().cpu().contiguous().clone()
-        return {"tensor": path}
-    if isinstance(value, Mapping):
-        return {"dict": [[k, _pack(v, f"{path}/{k}", tensors)] for k, v in value.items()]}
-    if isinstance(value, list | tuple):
-        return {"list": [_pack(v, f"{path}/{n}", tensors) for n, v in enumerate(value)]}
-    if isinstance(value, float):
-        return {"float": value.hex()}
-    return value
-
-
-def _unpack(value: Any, tensors: Mapping[str, Tensor]) -> Any:
-    if not isinstance(value, dict):
-        return value
-    ((kind, inner),) = value.items()
-    if kind == "tensor":
-        return tensors[inner].clone()  # aligned in memory: else sums run in another order, and bits differ
-    if kind == "dict":
-        return {k: _unpack(v, tensors) for k, v in inner}
-    return float.fromhex(inner) if kind == "float" else [_unpack(v, tensors) for v in inner]

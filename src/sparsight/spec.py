@@ -24,6 +24,7 @@ Spec = dict[str, Any]
 F = TypeVar("F", bound=Callable[..., Any])
 _REGISTRY: dict[str, dict[str, Callable[..., Any]]] = {}
 _LOADED: set[str] = set()
+_PLUGINS: list[Path] = []
 _STRICT = ConfigDict(strict=True, arbitrary_types_allowed=True)
 _CHECK: Callable[..., Any] = validate_call(config=_STRICT)
 _BARE = re.compile(r"""(?<![\w"'.+-])(?!(?:true|false|inf|nan)\b)([A-Za-z][\w./-]*)(?![\w./-]|\s*=|["'])""")
@@ -161,6 +162,12 @@ def load_plugin(path: str | Path) -> None:
     assert found is not None
     assert found.loader is not None
     found.loader.exec_module(importlib.util.module_from_spec(found))
+    _PLUGINS.append(path.resolve())
+
+
+def plugins() -> list[Path]:
+    """The files that were imported as plugins, so that another process can do the same."""
+    return list(_PLUGINS)
 
 
 def explain(error: ValidationError, where: str, known: Iterable[str]) -> SparsightError:

@@ -293,6 +293,7 @@ class Trainer:
         return {
             "number": self.number,
             "seconds": self.seconds,
+            "model": self.sae.described(),
             "sae": self.sae.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "idle": self.idle,

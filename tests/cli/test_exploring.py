@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -38,6 +39,7 @@ def test_it_serves_what_is_in_runs_until_ctrl_c_and_logs_no_secret(tmp_path: Pat
                 break
             except ConnectionError:
                 assert attempt < 99
+                time.sleep(0.05)
         process.kill()  # no clean end: what was answered is on disk
         process.wait(10)
         assert '"3": "mine"' in (tmp_path / "runs" / "mine" / "notes.json").read_text()
@@ -49,7 +51,13 @@ def test_ctrl_c_ends_it_without_a_traceback(tmp_path: Path) -> None:
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        assert process.stdout.readline().startswith("http://127.0.0.1:")
+        address = process.stdout.readline().strip()
+        for _ in range(200):
+            try:
+                urllib.request.urlopen(address, timeout=10).close()
+                break
+            except ConnectionError:
+                time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         process.wait(20)
         assert "Traceback" not in process.stderr.read()

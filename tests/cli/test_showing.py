@@ -63,7 +63,7 @@ def test_a_run_without_an_end_says_so(
     (run / "summary.json").unlink()
     assert sparsight("show", "run", monkeypatch=monkeypatch) == 0
     said = capsys.readouterr().out
-    assert "it has not ended (last logged " in said
+    assert "it was interrupted or killed (last logged " in said
     assert "`sparsight train --resume run`" in said
     assert "step 2 of 2, on training samples" in said
     (run / "log.jsonl").write_text("")

@@ -36,6 +36,8 @@ def test_pages_of_another_origin_are_refused(shelf: Shelf) -> None:
     assert asking.get("/api/run/first/about", headers={"Origin": f"http://{HOST}"}).status_code == 200
     for origin in ("http://evil.example", "null", f"http://{HOST}.evil.example", "http://127.0.0.1:9"):
         assert asking.get("/api/run/first/about", headers={"Origin": origin}).status_code == 403
+    for site, status in (("same-origin", 200), ("none", 200), ("cross-site", 403), ("same-site", 403)):
+        assert asking.get("/api/run/first/about", headers={"Sec-Fetch-Site": site}).status_code == status
 
 
 def test_every_call_that_is_no_reading_needs_the_token(shelf: Shelf) -> None:

@@ -75,6 +75,15 @@ def test_a_row_has_what_the_run_says_of_itself(trained: Run) -> None:
     assert json.loads(json.dumps(row, allow_nan=False)) == row
 
 
+def test_a_run_without_an_end_is_trained_while_somebody_holds_it(copied: Callable[..., Path]) -> None:
+    path = copied("begun")
+    assert not rows_of(path)[0]["training"]
+    (path / "summary.json").unlink()
+    assert not rows_of(path)[0]["training"]
+    with Run(path).held():
+        assert rows_of(path)[0]["training"]
+
+
 def test_what_was_found_and_claimed_is_counted(copied: Callable[..., Path]) -> None:
     run = Run.open(copied("judged"))
     summary = run.summary

@@ -111,10 +111,9 @@ def _state(record: Mapping[str, Any]) -> str:
         early = ", as held-out samples got no better" if record["ended"] == "early stop" else ""
         return f"{record['ended']} after {record['steps']:,} steps in {record['seconds']:.0f} s{early}"
     when = f"last logged {record['last_written']}" if record["last"] is not None else "nothing is logged yet"
-    return (
-        f"it has not ended ({when}); it is being trained, or was interrupted or killed and goes on with "
-        f"`sparsight train --resume {record['run']}`"
-    )
+    if record["training"]:
+        return f"it is being trained ({when})"
+    return f"it was interrupted or killed ({when}), and goes on with `sparsight train --resume {record['run']}`"
 
 
 def _source(source: Mapping[str, Any] | None) -> str:

@@ -49,6 +49,7 @@ def app(shelf: Shelf, **guard: Any) -> Starlette:
         lifespan=lifespan,
     )
     made.state.shelf = shelf
+    made.state.stopping = lambda: False  # who serves it knows
     return made
 
 

@@ -14,13 +14,15 @@ POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors {}"
 )
 READS = ("GET", "HEAD")
+OWN = ("same-origin", "none")
+"""What a browser says of questions that our own pages ask, and of addresses that people type."""
 
 
 class Guard:
     """ASGI middleware.
 
     - `Host` must be one that was bound to, so that no other name can be pointed at this server (DNS rebinding).
-    - `Origin`, where a browser sends one, must be that host.
+    - `Origin`, where a browser sends one, must be that host; `Sec-Fetch-Site`, below /api, our own.
     - What is no GET needs the token in the header `X-Sparsight-Token`; where `private`, all of /api does.
     - Bodies are at most `MOST` bytes.
 
@@ -87,10 +89,11 @@ class Guard:
         host = headers.get(b"host", "")
         if not self._bound(host):
             return 403, "this name is not one that the explorer was started for"
-        origin = headers.get(b"origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        origin, answers = headers.get(b"origin"), scope["path"].startswith("/api")
+        site = headers.get(b"sec-fetch-site", "same-origin")
+        if (origin is not None and urlsplit(origin).netloc != host) or (answers and site not in OWN):
             return 403, "pages of another origin may not ask"
-        wanted = scope["method"] not in READS or (self.private and scope["path"].startswith("/api"))
+        wanted = scope["method"] not in READS or (self.private and answers)
         if wanted and not hmac.compare_digest(headers.get(b"x-sparsight-token", "").encode(), self.token.encode()):
             return 403, "the token is missing or of another start: open the address that the terminal shows"
         length = headers.get(b"content-length", "0")

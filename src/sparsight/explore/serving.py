@@ -29,7 +29,8 @@ class Server:
 
     def run(self) -> None:
         """Serve until Ctrl-C."""
-        self.uvicorn.run(sockets=[self.socket])
+        with self.socket:
+            self.uvicorn.run(sockets=[self.socket])
 
     def start(self) -> threading.Thread:
         """Serve in a thread that ends with the program."""
@@ -79,7 +80,9 @@ def bound(shelf: Shelf, *, host: str = "127.0.0.1", port: int = 0, framed: bool 
     )
     config = uvicorn.Config(made, access_log=False, log_level="warning", timeout_graceful_shutdown=2)
     shown = f"[{host}]" if ":" in host else host
-    return Server(shelf, uvicorn.Server(config), listening, f"http://{shown}:{port}/#token={token}")
+    server = uvicorn.Server(config)
+    made.state.stopping = lambda: server.should_exit
+    return Server(shelf, server, listening, f"http://{shown}:{port}/#token={token}")
 
 
 def serve(server: Server, *, browser: bool, say: Callable[[str], None]) -> None:

@@ -16,6 +16,8 @@ POLICY = (
     "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline' data: file: 'self'"
 )
 PREFIX = "sparsight/"
+STYLES = ("style.css", "training.css")
+"""Of all pages, and of those that have their own and are in a report."""
 
 
 @dataclass
@@ -60,7 +62,7 @@ def _packed(content: bytes) -> str:
 def _html(title: str, data: dict[str, Any], held: Held) -> str:
     """The page with style, modules and data in it."""
     text = re.sub(r'<link rel="modulepreload"[^>]*>\n', "", files()["index.html"][0].decode())
-    style, modules = files()["style.css"][0].decode(), _modules()
+    style, modules = "".join(files()[name][0].decode() for name in STYLES), _modules()
     data = {"only": held.only, "tables": held.tables, **data}
     inner = (
         f'<script type="application/json" id="frozen">{_inert(data)}</script>\n'

@@ -11,11 +11,13 @@ from sparsight.core.sampling import spread
 from sparsight.pages import freezing
 from sparsight.pages.freezing import Held
 from sparsight.run import Run
-from sparsight.views import about, evidence, feature, figures, findings, samples, tiles
+from sparsight.views import about, evidence, feature, figures, findings, live, samples, tiles
 from sparsight.views import map as mapping
 
 ALONE, MOST = 1_024, 16_384
 """Features up to which a report is one file, and features that a folder shows."""
+POINTS = 400
+"""Of its curves."""
 BLOCK = 128
 """Of what is read at once."""
 
@@ -55,6 +57,7 @@ def _held(run: Run, atlas: Atlas, measured: Source, drawn: Mapping[str, Mapping[
     held.put(f"{base}/about", known)
     for group in ("training", "population", "gabors", "codes"):
         held.put(f"{base}/charts/{group}", drawn[group])
+    held.put(f"{base}/log", live.so_far(run, POINTS))
     held.put(f"{base}/made", samples.made(sae, measured))
     held.put(f"{base}/findings", findings.described(run))
     held.put(f"{base}/evidence", evidence.described(run))

@@ -20,11 +20,15 @@ def open_source(path: str) -> dict[str, Any]:
         if found is not None:
             return {"name": name, **found}
     if not Path(path).exists():
-        themselves = [name for name in names("source") if _asked(name, name) == {}]
-        raise SparsightError(f"there is no file or folder {path!r}; {did_you_mean(path, themselves)}")
+        raise SparsightError(f"there is no file or folder {path!r}; {did_you_mean(path, known())}")
     raise SparsightError(
         f"nothing reads {path!r}: give .npy, .npz, .csv, .safetensors, MNIST's idx, or a folder of pictures"
     )
+
+
+def known() -> list[str]:
+    """The names of data that need no file."""
+    return [name for name in names("source") if _asked(name, name) == {}]
 
 
 def _asked(name: str, path: str) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from sparsight.core import Observer, Source
@@ -61,8 +62,15 @@ class Pass:
             )
 
     def train(self, observers: Sequence[Observer]) -> bool:
-        """Train the models to their ends; those that are behind catch up first. False: it was interrupted."""
-        members = self._members()
+        """Train the models to their ends; those that are behind catch up first. False: it was interrupted.
+
+        Raises:
+            SparsightError: another process trains one of them, or the data are not the same.
+        """
+        with ExitStack() as held:
+            return self._train(self._members(held), observers)
+
+    def _train(self, members: list[Member], observers: Sequence[Observer]) -> bool:
         lead = members[0].job
         stream = lead.source.batches(
             lead.trainer.batch_size, lead.trainer.data_seed, min(member.job.trainer.number for member in members)
@@ -87,8 +95,11 @@ class Pass:
             member.job.trainer.close(member.run, observers)
         return not members
 
-    def _members(self) -> list[Member]:
-        """All models where their last checkpoints left them, with what they read and measure alike done once."""
+    def _members(self, held: ExitStack) -> list[Member]:
+        """All models where their last checkpoints left them, with what they read and measure alike done once.
+
+        `held` closes the locks of their runs.
+        """
         likes: dict[str, Job] = {}
         jobs: dict[Point, Job] = {}
         for point, recipe in self.left.items():
@@ -97,13 +108,17 @@ class Pass:
             jobs[point] = prepare(recipe, self.source, device=self.device, like=like)
             likes.setdefault(of, jobs[point])
         sha256 = self.training.fingerprint()
-        for run in filter(None, map(self.sweep.run, self.points)):
-            refuse_other_data(run, sha256)
+        for point, run in ((point, self.sweep.run(point)) for point in self.points):
+            if run is not None:
+                refuse_other_data(run, sha256)
+                if point in jobs:
+                    held.enter_context(run.held())
         members = []
         for point, job in jobs.items():
             run = self.sweep.run(point)
             if run is None:
                 run = begin(job, self.sweep.path / point.name, self.device, sha256)
+                held.enter_context(run.held())
             else:
                 restore(job, run)
             members.append(Member(point, job, run))

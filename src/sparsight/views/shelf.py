@@ -47,7 +47,7 @@ def described(runs: Mapping[str, Path]) -> dict[str, Any]:
     - `key` and `name`; `damaged`: why it cannot be read, one sentence, and then little else; None: it can;
     - `recipe`, `architecture`, `n_latents`, `parameters`, `seed`, and the `source` of the data;
     - where samples are pictures, their `shape`, and a `side` that can be shown, `decoder` or `encoder`;
-    - `ended` and `seconds` as in `views.summary.described`; `written`: when its log was last added to, UTC;
+    - `ended`, `training` and `seconds` as in `views.summary.described`; `written`: when its log was last added to, UTC;
     - `explained_variance`, `null` (of the mean of the samples), `l0`, `dead`: on what `measured_on` says, or of the
       last batch that was logged;
     - `curve`: the explained variance of up to 40 batches of its log;
@@ -57,6 +57,8 @@ def described(runs: Mapping[str, Path]) -> dict[str, Any]:
       explains as much with fewer features per sample, or more with as many.
     """
     rows = [{"key": key, "group": None, "best": False, **_read(path, _stamps(path))} for key, path in runs.items()]
+    for row, path in zip(rows, runs.values(), strict=True):
+        row["training"] = row.get("ended") is None and Run(path).busy
     groups = _grouped(rows)
     for number, group in enumerate(groups):
         ended = [

@@ -15,7 +15,8 @@ UNCOMPARED = frozenset({"name", "summary", "about", "source"})
 def described(run: Run) -> dict[str, Any]:
     """A run as a record that JSON can hold. A run that has not ended is described up to its last log line.
 
-    - `ended`: `finished` or `early stop`; None: it is being trained, or was interrupted or killed.
+    - `ended`: `finished` or `early stop`; None: not yet. `training`: whether a process trains it now; one that has not
+      ended and is not trained was interrupted or killed, and resumes.
     - `changes`: by dotted key, what the recipe of this name has (`recipe`) and what the run has (`here`); None where
       the recipe is not one of sparsight's.
     - `last`: the last log line, with each term's `share` of the gradient; None: nothing was logged. `last_written`:
@@ -35,6 +36,7 @@ def described(run: Run) -> dict[str, Any]:
     return {
         "run": str(run.path),
         "ended": ended.get("ended"),
+        "training": not ended and run.busy,
         "seconds": ended.get("seconds", log[-1].seconds if log else 0.0),
         "steps": ended.get("steps", log[-1].step if log else 0),
         "data": {"source": recipe["source"], **manifest["data"]},

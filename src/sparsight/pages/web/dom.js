@@ -87,6 +87,15 @@ export function settled(wait, work) {
   };
 }
 
+/** The style of a page that has its own, loaded before the page is shown; a report has all of them in it. */
+export async function styled(name) {
+  if (document.getElementById("frozen") || document.querySelector(`link[href="${name}"]`)) return;
+  const link = element("link", { rel: "stylesheet", href: name });
+  const loaded = new Promise((done) => link.addEventListener("load", done, { once: true }));
+  document.head.append(link);
+  await loaded;
+}
+
 /** One sentence where something cannot be shown. */
 export function sorry(error) {
   return element("p", { className: "sorry", role: "alert" }, error.message ?? String(error));

@@ -2,6 +2,7 @@
 
 import { act, ask, frozen, of, samples, tiles } from "./ask.js";
 import { announce, card, element, say, sorry, svg } from "./dom.js";
+import { begun } from "./jobs.js";
 import { command, gauge, written } from "./marks.js";
 import { filterCanvas, sampleCanvas } from "./paint.js";
 import { figure, saver } from "./save.js";
@@ -59,7 +60,7 @@ function mending(show, found) {
     train.disabled = true;
     said.textContent = "Starting …";
     try {
-      const { run } = await act("POST", of(show.run, "mend"), {});
+      const run = await begun(await act("POST", of(show.run, "mend"), {}));
       location.hash = `#/${of(run, "live")}`;
     } catch (error) {
       train.disabled = false;

@@ -4,7 +4,7 @@ import { act, ask, of } from "./ask.js";
 import { beside } from "./beside.js";
 import { chance } from "./chance.js";
 import { columns, pasting, row } from "./columns.js";
-import { announce, card, choice, element, labelled, sorry } from "./dom.js";
+import { announce, card, choice, element, labelled, sorry, styled } from "./dom.js";
 import { opened, surface } from "./draw.js";
 import { editing } from "./editing.js";
 import { remember } from "./main.js";
@@ -13,15 +13,6 @@ import { ranged } from "./plates.js";
 import { steps } from "./steps.js";
 import { arrivals, examples, tools } from "./tools.js";
 import { afterwards, latest, numbers, packed } from "./values.js";
-
-/** The style of this page, loaded before it is shown. */
-async function styled() {
-  if (document.querySelector('link[href="play.css"]')) return;
-  const link = element("link", { rel: "stylesheet", href: "play.css" });
-  const loaded = new Promise((done) => link.addEventListener("load", done, { once: true }));
-  document.head.append(link);
-  await loaded;
-}
 
 /**
  * The sample that is played with: one of the data, or what was drawn, typed or taken from a file.
@@ -101,7 +92,7 @@ function second(start, values, wrong) {
 }
 
 export async function open(place, { run, query }) {
-  const [answered] = await Promise.all([ask(of(run, "play")), styled()]);
+  const [answered] = await Promise.all([ask(of(run, "play")), styled("play.css")]);
   const start = { ...answered, inputs: ranged(answered.inputs), outputs: ranged(answered.outputs) };
   const errors = element("div", { className: "errors" });
   let closed = false;
