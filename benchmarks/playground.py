@@ -26,6 +26,7 @@ WATCH = """() => {
   const canvas = document.querySelector(".surface canvas"), made = document.querySelector(".made > .framed canvas");
   const pen = CanvasRenderingContext2D.prototype, put = pen.putImageData, ask = window.fetch;
   window.times = [];
+  window.wait = () => { window.next = new Promise((done) => { window.shown = done; }); };
   let moved = [], asked = [];
   canvas.addEventListener("pointermove", (event) => { if (event.buttons) moved.push(event.timeStamp); }, true);
   window.fetch = (path, ...rest) => {
@@ -37,7 +38,10 @@ WATCH = """() => {
     if (this.canvas !== made) return;
     const mine = asked;
     asked = [];
-    requestAnimationFrame(() => window.times.push(...mine.map((stamp) => performance.now() - stamp)));
+    if (mine.length) requestAnimationFrame(() => {
+      window.times.push(...mine.map((stamp) => performance.now() - stamp));
+      window.shown();
+    });
   };
 }"""
 HELD = 0.01
@@ -48,15 +52,16 @@ def strokes(page: Page, n: int, *, alone: bool) -> list[float]:
     page.locator(".surface canvas").scroll_into_view_if_needed()
     box = page.locator(".surface canvas").bounding_box()
     assert box is not None
-    page.evaluate("window.times.length = 0")
+    page.evaluate("() => { window.times.length = 0; window.wait(); }")
     page.mouse.move(box["x"] + 30, box["y"] + 30)
     page.mouse.down()
+    page.wait_for_timeout(600)
     for step in range(n):
         x, y = 0.1 + 0.8 * (step % 12) / 12, 0.1 + 0.8 * step / n
         page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
-        while alone and page.evaluate("window.times.length") <= step:
-            page.wait_for_timeout(2)
-        if not alone:
+        if alone:
+            page.evaluate("() => window.next.then(window.wait)")
+        else:
             page.wait_for_timeout(16)
     page.mouse.up()
     page.wait_for_timeout(600)

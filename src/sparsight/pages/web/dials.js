@@ -36,6 +36,7 @@ export function dials(run, start, on) {
     card.slider = element("input", { type: "range", step: "any" });
     card.off = element("button", {}, "off");
     card.own = element("button", {}, "↺");
+    card.part = element("i", { className: "part" });
     card.slider.addEventListener("input", () => on.edit(card.feature, card.slider.valueAsNumber));
     card.off.addEventListener("click", () => on.edit(card.feature, card.value === 0 ? null : 0));
     card.own.addEventListener("click", () => on.edit(card.feature, null));
@@ -43,12 +44,12 @@ export function dials(run, start, on) {
     const pointed = { onpointerenter: lit(true), onpointerleave: lit(null), onfocusin: lit(true), onfocusout: lit(null) };
     card.node = element("li", { className: "dial", ...pointed }, card.link,
       element("span", { className: "named" }, card.name, card.code), card.slider,
-      element("span", { className: "acts" }, card.off, card.own));
+      element("span", { className: "acts" }, card.off, card.own), card.part);
     return card;
   }
 
   function bind(card, feature) {
-    card.feature = feature;
+    Object.assign(card, { feature, looks: null });
     card.link.href = `#/${of(run, `feature/${feature}`)}`;
     card.link.title = `feature ${feature}`;
     card.link.setAttribute("aria-label", `look at feature ${feature}`);
@@ -73,7 +74,9 @@ export function dials(run, start, on) {
     const edited = on.edits.has(feature);
     const top = limit(feature, code, answer.largest?.[n]);
     const low = start.bounds[0] ?? -top;
-    card.value = value;
+    const looks = [low, top, value, code, edited, sizes[n]].join();
+    if (looks === card.looks) return;
+    Object.assign(card, { looks, value });
     card.slider.min = low;
     card.slider.max = top;
     if (document.activeElement !== card.slider || !edited) card.slider.value = value;
@@ -83,7 +86,7 @@ export function dials(run, start, on) {
     card.own.hidden = !edited;
     card.node.classList.toggle("edited", edited);
     card.node.classList.toggle("none", value === 0);
-    card.node.style.setProperty("--part", `${sizes[n]}`);
+    card.part.style.transform = `scaleX(${sizes[n]})`;
   }
 
   function heaviest(row, peak) {

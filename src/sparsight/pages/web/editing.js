@@ -2,6 +2,7 @@
 
 import { dials } from "./dials.js";
 import { card, choice, element, labelled, settled } from "./dom.js";
+import { afterwards } from "./values.js";
 
 const COUNTS = [12, 24, 48, 96];
 const NARROW = 700; // px
@@ -72,6 +73,11 @@ export function editing(run, start, query, on) {
     type: "number", min: 0, max: start.features - 1, step: 1, placeholder: `0 to ${start.features - 1}`,
     onkeydown: (event) => { if (event.key === "Enter") insert(which.valueAsNumber); },
   });
+  const show = afterwards((answer, sorted) => {
+    features.show(answer, sorted);
+    reset.disabled = edits.size === 0;
+    reset.textContent = edits.size ? `Undo ${edits.size} edit${edits.size > 1 ? "s" : ""}` : "No edits";
+  });
   const node = card("Active features",
     element("div", { className: "controls" }, reset,
       element("button", { title: "set every feature that is listed to 0", onclick: ablate }, "All off"),
@@ -88,12 +94,10 @@ export function editing(run, start, query, on) {
     get any() {
       return edits.size > 0;
     },
-    /** Show an answer; `sorted`: the largest first. */
+    /** Show an answer, once the output is painted; `sorted`: the largest first. */
     show(answer, sorted) {
       last = answer;
-      features.show(answer, sorted);
-      reset.disabled = edits.size === 0;
-      reset.textContent = edits.size ? `Undo ${edits.size} edit${edits.size > 1 ? "s" : ""}` : "No edits";
+      show(answer, sorted);
     },
   };
 }

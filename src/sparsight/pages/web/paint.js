@@ -69,8 +69,8 @@ export function paintSample(levels, shape, pixels) {
 /** A canvas of a shape, painted by `paint(pixels)`. */
 export function painted(shape, paint, canvas = document.createElement("canvas")) {
   const [height, width] = geometry(shape);
-  canvas.width = width;
-  canvas.height = height;
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
   canvas.classList.add("pixels");
   const image = new ImageData(width, height);
   paint(new Uint32Array(image.data.buffer));

@@ -12,7 +12,7 @@ import { outcome } from "./outcome.js";
 import { ranged } from "./plates.js";
 import { steps } from "./steps.js";
 import { arrivals, examples, tools } from "./tools.js";
-import { latest, numbers, packed } from "./values.js";
+import { afterwards, latest, numbers, packed } from "./values.js";
 
 /**
  * The sample that is played with: one of the data, or what was drawn, typed or taken from a file.
@@ -100,6 +100,8 @@ export async function open(place, { run, query }) {
 
   const sample = sampled(start, changed, wrong);
   const made = outcome(start);
+  let working = false;
+  const rest = afterwards(() => made.busy(working));
   const go = latest(async () => {
     try {
       const answer = await act("POST", of(run, "play"), { ...sample.asked(), ...edits.asked() });
@@ -111,7 +113,11 @@ export async function open(place, { run, query }) {
     } catch (error) {
       wrong(error);
     }
-  }, made.busy);
+  }, (busy) => {
+    working = busy;
+    if (busy) made.busy(true);
+    else rest();
+  });
   const edits = editing(run, start, query, { changed: go, light: made.light, remember });
   const other = second(start, sample.values, wrong);
   const built = steps(run, start, sample.asked, wrong);

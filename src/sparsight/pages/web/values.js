@@ -79,3 +79,18 @@ export function latest(work, say = () => {}) {
     return running;
   };
 }
+
+/** Work that can wait until what is more urgent is painted; of several only the last is done. */
+export function afterwards(work) {
+  let given = null;
+  return (...now) => {
+    if (given === null) {
+      requestAnimationFrame(() => setTimeout(() => {
+        const last = given;
+        given = null;
+        work(...last);
+      }));
+    }
+    given = now;
+  };
+}
