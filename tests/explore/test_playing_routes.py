@@ -2,6 +2,8 @@
 
 import base64
 import json
+import time
+from http.client import HTTPConnection
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import torch
 from starlette.testclient import TestClient
 
 from sparsight.explore.app import app
+from sparsight.explore.serving import Server
 from sparsight.explore.shelf import Shelf
 
 TOKEN = "a token"
@@ -109,3 +112,18 @@ def test_work_needs_the_token(client: TestClient) -> None:
     for path in ("play", "play/build", "play/generate"):
         answer = client.post(f"/api/run/first/{path}", json={"id": 1}, headers={"X-Sparsight-Token": "another"})
         assert answer.status_code == 403
+
+
+def test_answers_that_follow_each_other_do_not_wait(server: Server) -> None:
+    """A socket that collects what is sent answers no faster than every 40 ms."""
+    host = server.address.removeprefix("http://").split("/")[0]
+    headers = {"X-Sparsight-Token": server.address.split("token=")[1], "Content-Type": "application/json"}
+    connection = HTTPConnection(host)
+    times = []
+    for _ in range(20):
+        start = time.perf_counter()
+        connection.request("POST", "/api/run/first/play", json.dumps({"id": 4}), headers)
+        connection.getresponse().read()
+        times.append(time.perf_counter() - start)
+    connection.close()
+    assert min(times[10:]) < 0.03
