@@ -68,7 +68,7 @@ def test_ctrl_c_ends_it_without_a_traceback(tmp_path: Path) -> None:
     [
         (["nowhere"], "there is no folder 'nowhere': give a run, or a folder that holds some"),
         (["."], "'.' holds no run: `sparsight train digits` makes one"),
-        (["--port", "99999"], "99999"),
+        (["--port", "99999"], "less than or equal to 65535"),
         (["--data", "nothing.npy"], "there is no file or folder 'nothing.npy'"),
     ],
 )
