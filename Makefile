@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-all lint bench docs figures confusion clean
+.PHONY: demo test test-all lint bench docs figures screens confusion clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -40,6 +40,9 @@ docs: .venv/installed
 figures: .venv/installed
 	$(BIN)/python -m tools.make_figures
 	PYTHONPATH=tests $(BIN)/python -m tools.make_faults
+
+screens: .venv/installed
+	$(BIN)/python -m tools.make_screens
 
 confusion: .venv/installed
 	PYTHONPATH=tests $(BIN)/python -m tools.make_faults --confusion

@@ -25,6 +25,7 @@ from sparsight.errors import SparsightError
 from sparsight.explore.app import within
 from sparsight.explore.reading import answer, body, opened
 from sparsight.explore.shelf import Opened, Shelf
+from sparsight.run import Run
 from sparsight.spec import explain
 from sparsight.views import building, playing
 from sparsight.views.features import numbers
@@ -69,8 +70,15 @@ def _start(request: Request) -> Response:
 
 
 def _beside(shelf: Shelf, key: str, n_inputs: int) -> list[str]:
-    runs = {other: run for other, run in shelf.runs().items() if other != key and run.summary is not None}
-    return [other for other, run in runs.items() if run.manifest["data"]["inputs"] == n_inputs]
+    return [other for other, run in shelf.runs().items() if other != key and _takes(run, n_inputs)]
+
+
+def _takes(run: Run, n_inputs: int) -> bool:
+    """Whether a run has ended and takes samples of this width; one that is damaged takes none."""
+    try:
+        return run.summary is not None and run.manifest["data"]["inputs"] == n_inputs
+    except (SparsightError, KeyError, TypeError):
+        return False
 
 
 def _atlas(one: Opened) -> Atlas | None:

@@ -61,6 +61,7 @@ def bound(shelf: Shelf, *, host: str = "127.0.0.1", port: int = 0, framed: bool 
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen(2048)  # whoever is told the address waits until it is served, and is not refused
     except (OSError, OverflowError) as error:
         listening.close()
         said = getattr(error, "strerror", None) or str(error)
