@@ -119,7 +119,7 @@ def test_a_sample_and_what_is_set_are_in_the_link(played: Page) -> None:
 
 def test_a_sample_is_built_up_step_by_step(played: Page) -> None:
     played.locator(".examples button").nth(3).click()
-    strip = played.locator(".strip li")
+    strip = played.locator(".stairs li")
     played.locator(".building").scroll_into_view_if_needed()
     expect(strip).to_have_count(9)
     played.get_by_label("step", exact=True).fill("0")

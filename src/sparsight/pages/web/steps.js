@@ -21,7 +21,7 @@ export function steps(run, start, sample, wrong) {
   const shown = plate(start.outputs, "the sum so far");
   const said = element("p", { className: "soft num" });
   const slider = element("input", { type: "range", min: 0, max: 0, step: 1, value: 0 });
-  const strip = element("ol", { className: "strip", "aria-label": "steps" });
+  const strip = element("ol", { className: "stairs", "aria-label": "steps" });
   const button = element("button", { className: "main" }, "▶ Build it up");
   let found = null;
   let timer = 0;
