@@ -187,3 +187,8 @@ def test_an_atlas_comes_back_from_its_folder(tmp_path: Path) -> None:
 def test_samples_of_another_width_are_refused() -> None:
     with pytest.raises(SparsightError, match=f"samples of {D + 1} inputs do not fit a model of {D}"):
         survey(model(), build("source", "arrays", data=torch.rand(8, D + 1)))
+
+
+def test_one_feature_can_be_measured() -> None:
+    job = toy_job("relu_l1", n_latents=1, train={"epochs": 1.0})
+    assert len(survey(job.sae, labelled(), fits=1)) == 1

@@ -2,7 +2,6 @@
 
 import { act, ask, of, tiles } from "./ask.js";
 import { announce, card, choice, element, labelled, say, sorry, svg } from "./dom.js";
-import { remember } from "./main.js";
 import { verdict } from "./marks.js";
 import { filterCanvas } from "./paint.js";
 import { figure, saveCsv } from "./save.js";
@@ -15,7 +14,7 @@ const FIGURES = [
   ["dead", "dead features", "low"], ["seconds", "seconds to train", "low"],
 ];
 
-export async function open(place, { query }) {
+export async function open(place, { query, remember }) {
   const keys = (query.get("runs") ?? "").split(",").filter(Boolean).map(decodeURIComponent);
   const { rows } = await ask("runs");
   const known = rows.filter((row) => !row.damaged && row.ended !== null);
@@ -36,7 +35,7 @@ export async function open(place, { query }) {
   try {
     const all = await ask(`compare?runs=${asked}`);
     working.remove();
-    place.append(nearness(there, all), pairsCard(there, all, asked, query), aloneCard(there, all, asked));
+    place.append(nearness(there, all), pairsCard(there, all, asked, query, remember), aloneCard(there, all, asked));
   } catch (error) {
     working.replaceWith(sorry(error));
   }
@@ -149,7 +148,7 @@ function tile(row, n, id, picture) {
     picture(n, id), element("span", {}, element("span", { className: `dot of${n}`, "aria-hidden": "true" }), `${id}`));
 }
 
-function pairsCard(there, all, asked, query) {
+function pairsCard(there, all, asked, query, remember) {
   const state = {
     sort: query.get("sort") === "id" ? "id" : "cosine", down: query.get("down") !== "0", start: Math.max(0, Number(query.get("from")) || 0),
     measures: query.get("measures")?.split(",").filter((name) => name in all.known) ?? all.usual,

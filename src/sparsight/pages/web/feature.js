@@ -129,7 +129,8 @@ async function examplesCard(run, about, one, filters) {
   made.append(inner);
 
   function shot({ id, code, label }) {
-    const words = [label === null ? `#${id}` : label, say(code)].join(" · ");
+    const called = label === null && about.shape ? `#${id}` : label;
+    const words = [called, say(code)].filter((word) => word !== null).join(" · ");
     if (found && about.shape) {
       const over = lay.checked ? (filters.decoder ?? filters.encoder) : null;
       const canvas = sampleCanvas(levels(id), about.shape, over);
@@ -138,12 +139,12 @@ async function examplesCard(run, about, one, filters) {
       return element("li", { title: `sample ${id}` }, canvas, words);
     }
     if (!found) return element("li", {}, `sample ${id}: ${words}`);
-    return element("li", {}, element("b", {}, `sample ${id} · ${words}`), about.names ? named(about, found, id) : series(levels(id)));
+    return element("li", {}, element("b", {}, `sample ${id} · ${words}`), about.names ? named(id) : series(levels(id)));
   }
-  function named(about_, all, id) {
-    const [low, high] = all.ends.subarray(2 * at.get(id), 2 * at.get(id) + 2);
+  function named(id) {
+    const [low, high] = found.ends.subarray(2 * at.get(id), 2 * at.get(id) + 2);
     const values = [...levels(id)].map((v) => low + ((high - low) * v) / 255);
-    const most = values.map((value, n) => [about_.names[n], value]).sort((a, b) => Math.abs(b[1]) - Math.abs(a[1])).slice(0, 8);
+    const most = values.map((value, n) => [about.names[n], value]).sort((a, b) => Math.abs(b[1]) - Math.abs(a[1])).slice(0, 8);
     return element("span", {}, ` ${most.map(([name, value]) => `${name} ${say(value)}`).join(", ")}`);
   }
   function series(values) {

@@ -4,7 +4,6 @@ import { act, ask, of } from "./ask.js";
 import { announce, card, choice, element, labelled, settled, sorry, styled } from "./dom.js";
 import { field } from "./fields.js";
 import { begun } from "./jobs.js";
-import { remember } from "./main.js";
 
 const OFTEN = ["epochs", "batch_size", "lr", "hold_out"]; // of the training; the others are one click away
 const LISTS = [["preprocess", "preprocess", "Changes of raw samples, fitted once and saved with the model."], ["augmentations", "augmentation", "Changes of samples, input and target alike, in training."]];
@@ -15,7 +14,7 @@ const dotted = (path) => path.map((key) => (/^\w+$/.test(key) ? key : JSON.strin
 const named = (spec) => (typeof spec === "string" ? { name: spec } : spec);
 const at = (node, path) => path.reduce((inner, key) => inner?.[key], node);
 
-export async function open(place, { query }) {
+export async function open(place, { query, remember }) {
   const [known] = await Promise.all([ask("form"), styled("training.css")]);
   const main = element("div");
   const side = aside(known, start);

@@ -6,13 +6,13 @@ import { element, say } from "./dom.js";
 const HIGH = 29;
 const TALLEST = 8e6;
 
-export function list(place, run, columns, on, sortBy) {
+export function list(place, run, columns, on) {
   const names = Object.keys(columns).filter((name) => !/gabor_(?!r2)|^death$/.test(name));
   const body = element("tbody");
   const above = element("tbody");
   const below = element("tbody");
   const heads = element("tr", {}, element("th", { scope: "col" }, "feature"), names.map((name) =>
-    element("th", { scope: "col", title: columns[name].about }, element("button", { onclick: () => sortBy(name) }, name))));
+    element("th", { scope: "col", title: columns[name].about }, element("button", { onclick: () => on.sort(name) }, name))));
   const scroller = element("div", { className: "list", tabIndex: 0, role: "region", "aria-label": "table of features" },
     element("table", {}, element("thead", {}, heads), above, body, below));
   place.replaceChildren(scroller);

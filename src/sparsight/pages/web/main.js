@@ -60,7 +60,8 @@ async function show() {
   try {
     const { open } = await pages[where.page]();
     if (mine !== turn) return;
-    const left = await open(place, where);
+    const remember = (changes) => mine === turn && rewrite(changes); // a page that was left writes no address
+    const left = await open(place, { ...where, remember });
     if (mine !== turn) left?.();
     else leave = left;
     announce(document.title);
@@ -70,7 +71,7 @@ async function show() {
 }
 
 /** The query of the address that is shown, changed without a new page. */
-export function remember(changes) {
+function rewrite(changes) {
   const [path, query = ""] = location.hash.split("?");
   const all = new URLSearchParams(query);
   for (const [name, value] of Object.entries(changes)) {

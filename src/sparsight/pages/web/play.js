@@ -7,7 +7,6 @@ import { columns, pasting, row } from "./columns.js";
 import { announce, card, choice, element, labelled, sorry, styled } from "./dom.js";
 import { opened, surface } from "./draw.js";
 import { editing } from "./editing.js";
-import { remember } from "./main.js";
 import { outcome } from "./outcome.js";
 import { ranged } from "./plates.js";
 import { steps } from "./steps.js";
@@ -69,7 +68,7 @@ function sampled(start, changed, wrong) {
 }
 
 /** A place for another run. */
-function second(start, values, wrong) {
+function second(start, values, wrong, remember) {
   const node = element("div", { className: "second" });
   let other = null;
   return {
@@ -91,7 +90,7 @@ function second(start, values, wrong) {
   };
 }
 
-export async function open(place, { run, query }) {
+export async function open(place, { run, query, remember }) {
   const [answered] = await Promise.all([ask(of(run, "play")), styled("play.css")]);
   const start = { ...answered, inputs: ranged(answered.inputs), outputs: ranged(answered.outputs) };
   const errors = element("div", { className: "errors" });
@@ -119,7 +118,7 @@ export async function open(place, { run, query }) {
     else rest();
   });
   const edits = editing(run, start, query, { changed: go, light: made.light, remember });
-  const other = second(start, sample.values, wrong);
+  const other = second(start, sample.values, wrong, remember);
   const built = steps(run, start, sample.asked, wrong);
   const chosen = await examples(run, start, take);
 

@@ -2,7 +2,6 @@
 
 import { ask, of, tiles } from "./ask.js";
 import { announce, card, choice, element, labelled, say, settled, svg } from "./dom.js";
-import { remember } from "./main.js";
 import { command, curve, verdict, written } from "./marks.js";
 import { filterCanvas } from "./paint.js";
 import { figure, saveCsv } from "./save.js";
@@ -55,7 +54,7 @@ function when(text) {
   return element("span", { title: then.toLocaleString() }, said);
 }
 
-export async function open(place, { query }) {
+export async function open(place, { query, remember }) {
   let record = await ask("runs");
   const state = { sort: query.get("sort") ?? "written", down: query.get("down") !== "0", find: query.get("find") ?? "" };
   const chosen = new Set((query.get("chosen") ?? "").split(",").filter(Boolean).map(decodeURIComponent));
