@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
@@ -90,7 +91,7 @@ def put(name: str, content: bytes) -> None:
         few.save(OUT / f"{name}.png", optimize=True)
 
 
-VIEWS: list[tuple[str, str, str, Callable[[Page], None]]] = [
+VIEWS: list[tuple[Literal["light", "dark"], str, str, Callable[[Page], None]]] = [
     ("light", "runs", "/", nothing),
     ("light", "features", "/run/strokes/features?at=52", nothing),
     ("dark", "map", "/run/strokes/features?view=map&at=52", nothing),

@@ -163,7 +163,9 @@ class _Pass:
         n = self.features
         size, total = (torch.bincount(rows, v, len(w)) for v in (values * values, values.abs()))
         spread = 1 - (total / n).square() / (size / n)
-        self.population += float(w @ torch.where(size > 0, spread / (1 - 1 / n) if n > 1 else torch.zeros_like(size), 1.0))
+        self.population += float(
+            w @ torch.where(size > 0, spread / (1 - 1 / n) if n > 1 else torch.zeros_like(size), 1.0)
+        )
         self.l0 += float(w @ torch.bincount(rows, minlength=len(w)).double())
 
     def columns(self, sae: SAE) -> list[Column]:

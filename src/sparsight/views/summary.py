@@ -60,9 +60,15 @@ def described(run: Run) -> dict[str, Any]:
         "aim": ended.get("aim"),
         "weights": ended.get("weights"),
         "findings": None if findings is None else [finding.record() for finding in findings],
-        "report": str(run.path / "report.html") if (run.path / "report.html").is_file() else None,
+        "report": _report(run),
         "pictures": sorted(str(path) for path in (run.path / "pictures").glob("*.png")),
     }
+
+
+def _report(run: Run) -> str | None:
+    """The page about it: a file, or where it is large the first of a folder."""
+    found = [place for place in ("report.html", "report/index.html") if (run.path / place).is_file()]
+    return str(run.path / found[0]) if found else None
 
 
 def _written(run: Run) -> str:
