@@ -15,6 +15,8 @@ import sys
 import threading
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ import numpy as np
 
 PORT = 8421
 CLIENTS, SECONDS = 8, 60
+SIZE = {"width": 1400, "height": 900}
 PAINTS = 7
 """Pages that are opened for a median."""
 
@@ -92,6 +95,16 @@ class Server:
         self.process.wait(10)
 
 
+@contextmanager
+def served(folder: Path) -> Iterator[Server]:
+    """A server until it is not needed any more."""
+    server = Server(folder)
+    try:
+        yield server
+    finally:
+        server.end()
+
+
 def of_torch() -> float:
     """MB that a process which imports torch has resident."""
     code = "import torch; print([l.split()[1] for l in open('/proc/self/status') if l.startswith('VmRSS')][0])"
@@ -128,37 +141,43 @@ SCROLLED = """(seconds) => new Promise((done) => {
 })"""
 
 
-def in_browser(server: Server) -> dict[str, Any]:
-    """ms to the first painted grid, in pages opened anew, and frames while scrolling through 65,536 features."""
+@contextmanager
+def browsing() -> Iterator[Any]:
+    """A browser."""
     from playwright.sync_api import sync_playwright
 
-    found: dict[str, Any] = {}
+    path = os.environ.get("SPARSIGHT_BROWSER", "/usr/bin/chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=os.environ.get("SPARSIGHT_BROWSER", "/usr/bin/chromium"),
-            args=["--no-sandbox", "--disable-gpu"],
-        )
-        for n in (200, 65_536, 1_000_000):
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+def painted(server: Server, sizes: list[int]) -> dict[str, Any]:
+    """ms to the first painted grid, in pages that are opened anew."""
+    found = {}
+    with browsing() as browser:
+        for n in sizes:
             times = []
             for _ in range(PAINTS):
-                context = browser.new_context(viewport={"width": 1400, "height": 900})
+                context = browser.new_context(viewport=SIZE)
                 page = context.new_page()
                 page.goto(f"{server.base}#/run/f{n}/features")
                 times.append(page.evaluate(PAINTED))
                 context.close()
-            found[f"first paint, {n:,}"] = spread(times)
-        page = browser.new_page(viewport={"width": 1400, "height": 900})
+            found[f"first paint, {n:,} features"] = spread(times)
+    return found
+
+
+def scrolled(server: Server) -> dict[str, Any]:
+    """ms of each frame while 65,536 features are scrolled through: some rows at first, and then from end to end."""
+    with browsing() as browser:
+        page = browser.new_page(viewport=SIZE)
         page.goto(f"{server.base}#/run/f65536/features")
         page.evaluate(PAINTED)
         page.wait_for_timeout(1000)
         frames = page.evaluate(SCROLLED, 10)
-        found["scrolling, frames"] = {
-            **spread(frames),
-            "frames": len(frames),
-            "over 50 ms": sum(f > 50 for f in frames),
-        }
-        browser.close()
-    return found
+    return {**spread(frames), "frames": len(frames), "over 50 ms": sum(frame > 50 for frame in frames)}
 
 
 def spread(times: list[float]) -> dict[str, float]:
@@ -179,6 +198,7 @@ def questions(n: int, seed: int) -> Any:
         yield f"api/run/f{n}/tiles?of=decoder&ids={ids}"
         yield f"api/run/f{n}/feature/{rng.integers(n)}"
         yield f"api/run/f{n}/about"
+        yield f"api/run/f{n}/column/rate"
         yield f"api/run/f{n}/samples?ids={','.join(map(str, rng.integers(0, 300, 40)))}"
         yield f"api/run/f{n}/tiles?of=encoder&ids={ids}"
 
@@ -218,16 +238,15 @@ def main() -> None:
     if given.make:
         return
     found: dict[str, Any] = {"torch alone, MB": round(of_torch())}
-    server = Server(given.runs)
-    try:
-        found |= in_browser(server)
+    with served(given.runs / "f1000000") as server:  # alone, so that its memory is its own
+        found |= painted(server, [1_000_000])
         found["1,000,000 features, one client"] = asked(server, 1_000_000, 1, 20)
-        found["memory, MB"] = server.memory()
+        found["memory with 1,000,000 features, MB"] = server.memory()
+    with served(given.runs) as server:
+        found |= painted(server, [200, 65_536])
+        found["scrolling, frames"] = scrolled(server)
         for n in (200, 65_536):
             found[f"{CLIENTS} clients, {n:,} features, {SECONDS} s"] = asked(server, n, CLIENTS, SECONDS)
-        found["memory at the end, MB"] = server.memory()
-    finally:
-        server.end()
     print(json.dumps(found, indent=1))
 
 

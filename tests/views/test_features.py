@@ -4,8 +4,7 @@ import io
 
 import numpy as np
 import torch
-from PIL import Image
-from toys import F, samples, toy_job, toy_source
+from toys import F, samples, toy_job
 
 from sparsight.atlas import survey
 from sparsight.core.sampling import spread
@@ -39,33 +38,6 @@ def test_the_table_of_all_features_reads_back() -> None:
     assert len(rows) == F
     np.testing.assert_allclose([float(row["rate"]) for row in rows], atlas["rate"], rtol=1e-6)
     assert [row["feature"] for row in rows] == [str(n) for n in range(F)]
-
-
-def test_examples_point_at_their_samples_in_the_sprite() -> None:
-    job = toy_job("topk", toy_source(labels=[n % 3 if n < 200 else None for n in range(512)]), train={"epochs": 1.0})
-    atlas = survey(job.sae, job.source, fits=0)
-    ids = np.arange(F)
-    found = features.examples(atlas, job.source, ids, top=3, drawn=4)
-    sheet = np.asarray(Image.open(io.BytesIO(base64.b64decode(found["sprite"].split(",")[1])))) / 255
-    low, high = samples().min(), samples().max()
-    for feature in range(F):
-        for k, place in enumerate(found["top"][feature]):
-            sample = int(atlas["top_ids"][feature, k])
-            if sample < 0:
-                assert place == -1
-                continue
-            assert found["samples"][place] == sample
-            assert found["labels"][place] == (str(sample % 3) if sample < 200 else None)
-            down, across = divmod(place, found["across"])
-            tile = sheet[4 * down : 4 * down + 4, 4 * across : 4 * across + 4]
-            wanted = ((samples()[sample] - low) / (high - low)).view(4, 4)
-            np.testing.assert_allclose(tile, wanted, atol=1 / 255)
-        drawn = [
-            code
-            for place, code in zip(found["drawn"][feature], found["drawn_codes"][feature], strict=True)
-            if place >= 0
-        ]
-        assert drawn == sorted(drawn, reverse=True)
 
 
 def test_the_heaviest_weights_are_named() -> None:

@@ -1,9 +1,8 @@
-"""What pages say of features: filters as bytes, tables of measures, and the samples that show them."""
+"""What pages say of features: filters, numbers and names as JSON has them, and all measures as a table."""
 
 import base64
 import csv
 import io
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,8 @@ import torch
 from torch import Tensor
 
 from sparsight.core import SAE, Atlas, Source
-from sparsight.meters.examples import NOTHING
 from sparsight.meters.shape import white_noise
-from sparsight.views.pictures import coloured, png
+from sparsight.views.pictures import png
 
 
 def filters(sae: SAE, ids: np.ndarray) -> dict[str, Tensor]:
@@ -42,20 +40,6 @@ def floats(values: Tensor) -> str:
     return base64.b64encode(values.cpu().numpy().astype("<f4").tobytes()).decode()
 
 
-def table(atlas: Atlas, ids: np.ndarray) -> dict[str, dict[str, Any]]:
-    """The columns with one number per feature, with formula, cost and null."""
-    return {
-        name: {
-            "values": numbers(column.values[ids]),
-            "about": column.about,
-            "cost": column.cost,
-            "null": column.null,
-            "seen": column.seen,
-        }
-        for name, column in atlas.numbers().items()
-    }
-
-
 def as_csv(atlas: Atlas) -> str:
     """All features, one per line, with every measure that is one number."""
     columns = atlas.numbers()
@@ -65,34 +49,6 @@ def as_csv(atlas: Atlas) -> str:
     for feature in range(len(atlas)):
         writer.writerow([feature, *(f"{column.values[feature]:.7g}" for column in columns.values())])
     return text.getvalue()
-
-
-def examples(atlas: Atlas, source: Source, ids: np.ndarray, top: int, drawn: int) -> dict[str, Any]:
-    """The samples that show features: `top` with the largest codes, and `drawn` from the largest to the smallest.
-
-    Returns:
-        `top` and `drawn`: for each feature places in `samples`; their codes; `samples`: ids and labels; and, where
-        samples are pictures, `sprite`: all of them in one PNG, `across` in a row.
-    """
-    random = atlas["random_ids"][ids]
-    counts = (random != NOTHING).sum(1)
-    steps = np.linspace(0, 1, drawn)
-    at = (steps[None, :] * np.maximum(counts - 1, 0)[:, None]).round().astype(int)
-    picked = {
-        "top": (atlas["top_ids"][ids, :top], atlas["top_values"][ids, :top]),
-        "drawn": (np.take_along_axis(random, at, 1), np.take_along_axis(atlas["random_values"][ids], at, 1)),
-    }
-    needed = np.unique(np.concatenate([who.ravel() for who, _ in picked.values()]))
-    needed = needed[needed != NOTHING]
-    found: dict[str, Any] = {"samples": needed.tolist(), "labels": labelled(source, torch.from_numpy(needed))}
-    for name, (who, codes) in picked.items():
-        place = np.where(who == NOTHING, NOTHING, np.searchsorted(needed, who))
-        found[name], found[f"{name}_codes"] = place.tolist(), numbers(codes)
-    shape = source.schema.shape
-    if shape is not None and len(needed):
-        found["across"] = 64
-        found["sprite"] = data_uri(sprite(source.gather(torch.from_numpy(needed)), shape, found["across"]))
-    return found
 
 
 def heaviest(sae: SAE, ids: np.ndarray, n: int) -> list[list[tuple[str, float]]]:
@@ -114,18 +70,6 @@ def labelled(source: Source, ids: Tensor) -> list[str | None] | None:
     if labels is None or classes is None:
         return None
     return [classes[n] if n >= 0 else None for n in labels[ids].tolist()]
-
-
-def sprite(samples: Tensor, shape: Sequence[int], across: int) -> np.ndarray:
-    """Pictures side by side in one, scaled from their lowest to their highest value, uint8."""
-    low, high = samples.min(), samples.max()
-    tiles = coloured(((samples - low) / (high - low).clamp_min(1e-12)).unflatten(1, (*shape[:2], -1)))
-    rows = -(-len(tiles) // across)
-    full = tiles.new_zeros(rows * across, *tiles.shape[1:])
-    full[: len(tiles)] = tiles
-    sheet = full.unflatten(0, (rows, across)).permute(0, 2, 1, 3, 4).flatten(2, 3).flatten(0, 1)
-    pixels = (255 * sheet).round().to(torch.uint8).numpy()
-    return pixels[..., 0] if len(shape) == 2 or shape[2] == 1 else pixels
 
 
 def data_uri(picture: np.ndarray) -> str:
