@@ -25,7 +25,7 @@ export function svg(text, label = "") {
 /** A number as people read it. */
 export function say(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
-  if (Number.isInteger(value)) return Math.abs(value) < 1e6 ? value.toLocaleString("en") : value.toPrecision(4);
+  if (Number.isInteger(value)) return Math.abs(value) < 1e12 ? value.toLocaleString("en") : value.toPrecision(4);
   const size = Math.abs(value);
   if (size < 5e-5 || size >= 1e6) return value.toExponential(1);
   return size < 5e-3 ? value.toFixed(4) : size >= 1000 ? Math.round(value).toLocaleString("en") : value.toPrecision(3);

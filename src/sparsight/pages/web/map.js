@@ -17,6 +17,7 @@ export async function map(place, run, about, on) {
   const pen = canvas.getContext("2d", { alpha: false });
   const state = { order: new Uint32Array(0), selected: -1, hovered: -1, zoom: 1, x: 0.5, y: 0.5 };
   let box = { width: 1, height: 1 };
+  const layer = document.createElement("canvas");
   let pending = 0;
   const side = about.sides.includes("decoder") ? "decoder" : "encoder";
   const fingers = new Map();
@@ -69,16 +70,30 @@ export async function map(place, run, about, on) {
     if (missing.length) store.want(new Map([[side, missing]]));
   }
 
+  /** Features as points: the more lie in a pixel, the brighter. */
   function points(inside, ratio) {
-    const image = pen.getImageData(0, 0, canvas.width, canvas.height);
-    const pixels = new Uint32Array(image.data.buffer);
+    const counts = new Uint32Array(canvas.width * canvas.height);
+    let most = 1;
     for (const id of inside) {
       const [x, y] = at(id).map((v) => Math.round(v * ratio));
-      for (let dy = 0; dy < 2; dy++) for (let dx = 0; dx < 2; dx++) {
-        if (x + dx >= 0 && x + dx < canvas.width && y + dy >= 0 && y + dy < canvas.height) pixels[(y + dy) * canvas.width + x + dx] = 0xffe8a86e;
+      for (let n = 0; n < 4; n++) {
+        const [px, py] = [x + (n & 1), y + (n >> 1)];
+        if (px < 0 || px >= canvas.width || py < 0 || py >= canvas.height) continue;
+        most = Math.max(most, ++counts[py * canvas.width + px]);
       }
     }
-    pen.putImageData(image, 0, 0);
+    const image = pen.createImageData(canvas.width, canvas.height);
+    const pixels = new Uint32Array(image.data.buffer);
+    const far = Math.log1p(most);
+    for (let i = 0; i < counts.length; i++) {
+      if (counts[i]) pixels[i] = (((60 + (195 * Math.log1p(counts[i])) / far) << 24) | 0xe8a86e) >>> 0; // alpha, blue, green, red
+    }
+    layer.width = canvas.width;
+    layer.height = canvas.height;
+    layer.getContext("2d").putImageData(image, 0, 0);
+    pen.setTransform(1, 0, 0, 1, 0, 0);
+    pen.drawImage(layer, 0, 0);
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
   }
   if (store) store.arrived = soon;
 
