@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 from sparsight import recipes, spec
 from sparsight.atlas import survey
@@ -20,7 +20,7 @@ from sparsight.job import Recipe, data_of, train
 from sparsight.run import Run
 
 OUT = Path(__file__).parents[1] / "docs" / "figures" / "explorer"
-SIZE = {"width": 1400, "height": 860}
+SIZE: ViewportSize = {"width": 1400, "height": 860}
 COLOURS = 160
 """Of a picture: enough for pages, and a third of the bytes."""
 RUNS = {
