@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import numpy as np
 import pytest
 from explore.conftest import served
@@ -48,22 +48,22 @@ def server(folder: Path) -> Iterator[Server]:
 
 
 @pytest.fixture
-def client(server: Server) -> Iterator[httpx.Client]:
+def client(server: Server) -> Iterator[httpx2.Client]:
     address, token = server.address.split("#token=")
-    with httpx.Client(base_url=f"{address}api", headers={"X-Sparsight-Token": token}, timeout=30) as made:
+    with httpx2.Client(base_url=f"{address}api", headers={"X-Sparsight-Token": token}, timeout=30) as made:
         yield made
 
 
 class Listener:
     """The events of a stream, as they come."""
 
-    def __init__(self, client: httpx.Client, path: str) -> None:
+    def __init__(self, client: httpx2.Client, path: str) -> None:
         self.events: list[tuple[str, Any]] = []
         self.ended = self.leaving = False
         self.thread = threading.Thread(target=self._listen, args=(client, path), daemon=True)
         self.thread.start()
 
-    def _listen(self, client: httpx.Client, path: str) -> None:
+    def _listen(self, client: httpx2.Client, path: str) -> None:
         name = ""
         with client.stream("GET", path) as answer:
             assert answer.headers["content-type"].startswith("text/event-stream")
@@ -87,7 +87,7 @@ def wait(until: Callable[[], object], seconds: float = 20) -> None:
         time.sleep(0.02)
 
 
-def test_a_run_that_has_ended_is_told_as_a_whole_and_the_stream_ends(client: httpx.Client) -> None:
+def test_a_run_that_has_ended_is_told_as_a_whole_and_the_stream_ends(client: httpx2.Client) -> None:
     heard = Listener(client, "run/ended/live")
     wait(lambda: heard.ended)
     assert [name for name, _ in heard.events] == ["log", "findings", "snapshot", "state"]
@@ -99,7 +99,7 @@ def test_a_run_that_has_ended_is_told_as_a_whole_and_the_stream_ends(client: htt
     }
 
 
-def test_a_run_is_watched_while_it_is_trained_and_until_its_folder_is_gone(client: httpx.Client, folder: Path) -> None:
+def test_a_run_is_watched_while_it_is_trained_and_until_its_folder_is_gone(client: httpx2.Client, folder: Path) -> None:
     run = Run.open(folder / "begun")
     heard = Listener(client, "run/begun/live?after=6")
     wait(lambda: heard.last("state"))
@@ -121,7 +121,7 @@ def test_a_run_is_watched_while_it_is_trained_and_until_its_folder_is_gone(clien
 
 
 def test_nobody_looks_at_a_run_for_a_client_that_went_away(
-    client: httpx.Client, folder: Path, monkeypatch: pytest.MonkeyPatch
+    client: httpx2.Client, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[float] = []
     state = training._state
@@ -137,14 +137,14 @@ def test_nobody_looks_at_a_run_for_a_client_that_went_away(
     assert len(looks) == seen > 0
 
 
-def test_the_server_ends_although_somebody_watches(client: httpx.Client, server: Server) -> None:
+def test_the_server_ends_although_somebody_watches(client: httpx2.Client, server: Server) -> None:
     heard = Listener(client, "run/begun/live")
     wait(lambda: heard.last("state"))
     server.stop()
     wait(lambda: heard.ended, 5)
 
 
-def test_filters_of_a_run_that_has_not_ended_are_bytes(client: httpx.Client, folder: Path) -> None:
+def test_filters_of_a_run_that_has_not_ended_are_bytes(client: httpx2.Client, folder: Path) -> None:
     content = client.get("run/begun/live/tiles?of=encoder").content
     peaks = np.frombuffer(content, "<f4", 24)
     snapshot = Run.open(folder / "begun").snapshot()
@@ -154,7 +154,7 @@ def test_filters_of_a_run_that_has_not_ended_are_bytes(client: httpx.Client, fol
     assert client.get("run/begun/live/tiles?of=both").status_code == 400
 
 
-def test_a_form_begins_with_a_recipe_and_every_default(client: httpx.Client) -> None:
+def test_a_form_begins_with_a_recipe_and_every_default(client: httpx2.Client) -> None:
     found = client.get("form/strokes").json()
     assert found["given"] == recipes.read("strokes")
     assert found["completed"] == json.loads(json.dumps(completed(Recipe.parse(recipes.read("strokes")))))
@@ -163,11 +163,11 @@ def test_a_form_begins_with_a_recipe_and_every_default(client: httpx.Client) -> 
 
 
 @pytest.mark.parametrize("name", ["nothing", "..%2Fstrokes", "%2Fetc%2Fpasswd.toml", "strokes.toml"])
-def test_a_recipe_is_a_name_and_no_path(name: str, client: httpx.Client) -> None:
+def test_a_recipe_is_a_name_and_no_path(name: str, client: httpx2.Client) -> None:
     assert client.get(f"form/{name}").status_code in (400, 404)
 
 
-def test_what_is_asked_for_is_checked_before_it_is_trained(client: httpx.Client) -> None:
+def test_what_is_asked_for_is_checked_before_it_is_trained(client: httpx2.Client) -> None:
     recipe = {**recipes.read("strokes"), "n_latents": 50}
     found = client.post("form", json={"recipe": recipe, "source": "digits"}).json()
     assert found["changes"] == {"n_latents": {"recipe": 200, "here": 50}}
@@ -185,13 +185,13 @@ def test_what_is_asked_for_is_checked_before_it_is_trained(client: httpx.Client)
         assert said in answer.json()["error"]
 
 
-def test_without_the_token_nothing_is_started(client: httpx.Client) -> None:
+def test_without_the_token_nothing_is_started(client: httpx2.Client) -> None:
     for path in ("jobs", "form", "run/begun/resume", "run/begun/stop", "run/ended/mend"):
         answer = client.post(path, json={"recipe": RECIPE}, headers={"X-Sparsight-Token": "no"})
         assert answer.status_code == 403
 
 
-def test_a_mended_recipe_is_trained_beside_its_run(client: httpx.Client, folder: Path, tmp_path: Path) -> None:
+def test_a_mended_recipe_is_trained_beside_its_run(client: httpx2.Client, folder: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", samples().numpy())
     recipe = {**RECIPE, "source": {"name": "arrays", "path": str(tmp_path / "x.npy")}}
     run = train(Recipe.parse(recipe), folder / "faulty")
