@@ -8,7 +8,7 @@ import pytest
 import torch
 from browsing import held
 from sklearn.linear_model import Ridge
-from toys import mapped, samples, toy_job, toy_source
+from toys import D, mapped, samples, toy_job, toy_source
 
 from sparsight.atlas import survey
 from sparsight.comparison import compare
@@ -178,3 +178,9 @@ def test_a_saved_transcoder_stands_alone(tmp_path: Path) -> None:
     job.sae.eval().save(tmp_path / "model.safetensors")
     again, x = SAE.load(tmp_path / "model.safetensors"), samples(8)
     assert torch.equal(again.reconstruct(x), job.sae.reconstruct(x))
+
+
+@pytest.mark.parametrize("start", ["data", "random"])
+def test_a_start_of_filters_that_are_rows_is_refused_where_widths_differ(start: str) -> None:
+    with pytest.raises(SparsightError, match=f"filters of {D} inputs from rows of 10 targets.*initialisation=pairs"):
+        toy_job("transcoder", initialisation=start)

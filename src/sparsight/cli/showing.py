@@ -77,7 +77,7 @@ def _tell(record: Mapping[str, Any], console: Console) -> None:
         console.print(shapes)
     _found(record, console)
     if record["report"] is not None:
-        say(f"\nlook at {record['report']}")
+        say(f"\nlook at {record['report']}, or play with it: sparsight explore {record['run']}")
 
 
 def _found(record: Mapping[str, Any], console: Console) -> None:

@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sparsight.core import SAE, Facts, Initialisation, Sampler, generator
+from sparsight.errors import SparsightError
 from sparsight.spec import register
 
 _PURPOSE = 5
@@ -13,7 +14,7 @@ _SAMPLES = 1024
 
 @torch.no_grad()
 def start(sae: SAE, rows: Tensor, facts: Facts, norm: float) -> None:
-    """W_dec = rows of the given norm, W_enc = W_dec where the widths agree, b_dec = the mean, b_enc = 0."""
+    """W_dec = rows of the given norm, W_enc = W_dec, b_dec = the mean, b_enc = 0."""
     sae.W_dec.copy_(norm * functional.normalize(rows, dim=1))
     if sae.W_enc is not sae.W_dec:
         sae.W_enc.copy_(sae.W_dec)
@@ -22,7 +23,16 @@ def start(sae: SAE, rows: Tensor, facts: Facts, norm: float) -> None:
 
 
 def random_rows(sae: SAE, seed: int) -> Tensor:
-    """Directions drawn uniformly, [F, D]."""
+    """Directions drawn uniformly, [F, D].
+
+    Raises:
+        SparsightError: targets are not as wide as inputs, so that rows cannot be filters too.
+    """
+    if sae.sizes.n_inputs != sae.sizes.n_targets:
+        raise SparsightError(
+            f"this start takes filters of {sae.sizes.n_inputs} inputs from rows of {sae.sizes.n_targets} targets, "
+            "which cannot be: set initialisation=pairs"
+        )
     return torch.randn(sae.n_latents, sae.sizes.n_targets, generator=generator(seed, _PURPOSE))
 
 
