@@ -6,6 +6,8 @@ import json
 import re
 import time
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,14 @@ def served(shelf: Shelf) -> Server:
     while not server.uvicorn.started:
         time.sleep(0.01)
     return server
+
+
+@contextmanager
+def serving(shelf: Shelf) -> Iterator[Server]:
+    """A server in a thread, until it is not needed any more."""
+    started = served(shelf)
+    yield started
+    started.stop()
 
 
 def visit(page: Page, route: str) -> None:

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 from sparsight import recipes, spec
 from sparsight.atlas import survey
-from sparsight.comparison import beside
+from sparsight.comparison import NULLS, beside
 from sparsight.diagnosis import diagnose
 from sparsight.explore.serving import bound
 from sparsight.explore.shelf import Shelf
@@ -61,7 +61,7 @@ def made(path: Path, recipe: str, changes: list[str]) -> Run:
     run = train(Recipe.parse(spec.override(recipes.read(recipe), ["source=digits", *changes])), path)
     training, measured = data_of(run)
     run.put_atlas(survey(run.sae(), measured))
-    run.put_compared(beside([run], [(training, measured)], ("mean", "pca", "random")))
+    run.put_compared(beside([run], [(training, measured)], NULLS))
     run.put_findings(diagnose(run))
     return run
 

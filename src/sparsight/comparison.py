@@ -23,6 +23,8 @@ from sparsight.spec import build, names
 
 MEASURED = 10_000
 """Held-out samples that figures are measured on, at most, and labels that a probe learns from."""
+NULLS = ("mean", "pca", "random")
+"""What pages hold runs against."""
 PROBED = 2**25
 """Codes that a probe holds at once, at most: many features have fewer labels to learn from."""
 

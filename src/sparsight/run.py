@@ -176,8 +176,7 @@ class Run:
 
     def put_findings(self, findings: Sequence[Finding]) -> None:
         """Write what is wrong with it, in place of what was known before."""
-        records = [finite(finding.record()) for finding in findings]
-        write(self.path / "findings.json", (json.dumps(records, indent=1) + "\n").encode())
+        self._put_record("findings.json", [finding.record() for finding in findings])
 
     def evidence(self) -> Evidence:
         """What was claimed of it, beside nulls, and which features are real.
@@ -203,7 +202,7 @@ class Run:
 
     def put_evidence(self, evidence: Evidence) -> None:
         """Write what was claimed of it, in place of what was known before."""
-        write(self.path / "evidence.json", (json.dumps(finite(evidence.record()), indent=1) + "\n").encode())
+        self._put_record("evidence.json", evidence.record())
 
     def compared(self) -> dict[str, Any] | None:
         """It beside its nulls, as `comparison.compare` has it; None: nobody has compared it."""
@@ -212,7 +211,10 @@ class Run:
 
     def put_compared(self, compared: Mapping[str, Any]) -> None:
         """Write it beside its nulls, in place of what was known before."""
-        write(self.path / "comparison.json", (json.dumps(finite(compared), indent=1) + "\n").encode())
+        self._put_record("comparison.json", compared)
+
+    def _put_record(self, name: str, record: Any) -> None:
+        write(self.path / name, (json.dumps(finite(record), indent=1) + "\n").encode())
 
     def notes(self) -> dict[int, str]:
         """What people wrote about features, by feature.

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from browsing import served, trained
+from browsing import serving, trained
 from playwright.sync_api import Browser, Page
 
 from sparsight.explore.serving import Server
@@ -24,9 +24,8 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
 
 @pytest.fixture(scope="session")
 def server(shelf: Shelf) -> Iterator[Server]:
-    started = served(shelf)
-    yield started
-    started.stop()
+    with serving(shelf) as started:
+        yield started
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import served, visit
+from browsing import serving, visit
 from playwright.sync_api import Page, expect
 
 from sparsight.core import Claim, Evidence, Finding, Number
@@ -53,9 +53,8 @@ def folder(shelf: Shelf, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[Server]:
-    started = served(Shelf([folder]))
-    yield started
-    started.stop()
+    with serving(Shelf([folder])) as started:
+        yield started
 
 
 def test_a_finding_shows_its_numbers_its_features_beside_noise_and_its_fix(page: Page) -> None:

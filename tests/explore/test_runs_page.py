@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from browsing import served, visit
+from browsing import served, serving, visit
 from playwright.sync_api import Browser, Page, expect
 
 from sparsight.explore.serving import Server
@@ -35,9 +35,8 @@ def folder(shelf: Shelf, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[Server]:
-    started = served(Shelf([folder]))
-    yield started
-    started.stop()
+    with serving(Shelf([folder])) as started:
+        yield started
 
 
 def names(page: Page) -> list[str]:

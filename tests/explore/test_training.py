@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import numpy as np
 import pytest
-from explore.conftest import served
+from browsing import serving
 from toys import samples, toy_source
 
 from sparsight import recipes
@@ -41,9 +41,8 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(folder: Path) -> Iterator[Server]:
-    started = served(Shelf([folder]))
-    yield started
-    started.stop()
+    with serving(Shelf([folder])) as started:
+        yield started
     wait(lambda: started.socket.fileno() < 0)
 
 

@@ -14,8 +14,6 @@ from sparsight.sources import open_source
 from sparsight.spec import build
 from sparsight.views import exports, figures
 
-NULLS = ("mean", "pca", "random")
-"""What a report holds a run against."""
 COMPARED = 8_192
 """Features up to which a random dictionary of as many is affordable."""
 
@@ -27,7 +25,7 @@ def make(run: Run, data: str | None, out: Path | None, export: Path | None, cons
         raise SparsightError(f"{str(export)!r} is a file: give a folder to export to")
     training, measured = data_of(run, None if data is None else build("source", open_source(data)))
     place = out or run.path / "report.html"
-    nulls = NULLS if run.recipe["n_latents"] <= COMPARED else NULLS[:-1]
+    nulls = comparison.NULLS if run.recipe["n_latents"] <= COMPARED else comparison.NULLS[:-1]
     compared = comparison.beside([run], [(training, measured)], nulls)
     run.put_compared(compared)
     atlas = surveyed(run, measured)

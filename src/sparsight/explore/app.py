@@ -2,7 +2,7 @@
 
 import importlib
 import pkgutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -96,9 +96,3 @@ def numbers(text: str, most: int) -> list[int]:
     if not all(part.isascii() and part.isdecimal() and len(part) < 12 for part in parts):
         raise SparsightError("numbers are written 3,1,2")
     return list(map(int, parts))
-
-
-def within(ids: Sequence[int], count: int, what: str) -> None:
-    """Raise where a number is not one of 0 to count − 1."""
-    if ids and max(ids) >= count:
-        raise SparsightError(f"there is no {what} {max(ids)}: they go from 0 to {count - 1}")

@@ -6,19 +6,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sparsight.comparison import compare
+from sparsight.comparison import NULLS, compare
 from sparsight.core import Atlas
 from sparsight.errors import SparsightError
 from sparsight.explore.app import numbers
 from sparsight.explore.reading import answer
-from sparsight.explore.shelf import KEPT, Opened, Shelf
-from sparsight.spec import build
+from sparsight.explore.shelf import KEPT, Opened, Shelf, built
 from sparsight.views import comparing, shelf
 
 MOST = 400
 """Pairs, or features without a partner, of one answer."""
-NULLS = ("mean", "pca", "random")
-"""What measured runs are shown beside."""
 
 
 def _runs(request: Request) -> Response:
@@ -72,8 +69,7 @@ def _measured(request: Request) -> Response:
     """Measure runs on the same samples, in the units of the data, beside their nulls."""
     served: Shelf = request.app.state.shelf
     keys = _keys(request, 1)
-    source = None if served.data is None else build("source", served.data)
-    record = compare([served.run(key) for key in keys], source=source, baselines=NULLS)
+    record = compare([served.run(key) for key in keys], source=built(served.data), baselines=NULLS)
     return answer(comparing.measured(record, keys))
 
 
@@ -119,10 +115,9 @@ def _matches(runs: list[Opened]) -> list[comparing.Match]:
 
 def _atlases(runs: list[Opened]) -> list[Atlas]:
     """None where a run has none: pairs are shown all the same."""
-    try:
-        return [one.atlas for one in runs]
-    except SparsightError:
-        return []
+    known = [one.atlas_if_any for one in runs]
+    found = [atlas for atlas in known if atlas is not None]
+    return found if len(found) == len(runs) else []
 
 
 routes = [

@@ -6,7 +6,7 @@ from starlette.routing import Route
 
 from sparsight.diagnosis import diagnose
 from sparsight.explore.reading import answer, opened
-from sparsight.spec import build
+from sparsight.explore.shelf import built
 from sparsight.views import evidence, findings
 
 
@@ -18,7 +18,7 @@ def _look(request: Request) -> Response:
     """Ask every rule, and keep what they find."""
     one = opened(request)
     with one.lock:
-        one.run.put_findings(diagnose(one.run, None if one.data is None else build("source", one.data)))
+        one.run.put_findings(diagnose(one.run, built(one.data)))
     return _findings(request)
 
 

@@ -20,15 +20,13 @@ from starlette.routing import Route
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
-from sparsight.core import Atlas
 from sparsight.errors import SparsightError
-from sparsight.explore.app import within
 from sparsight.explore.reading import answer, body, opened
 from sparsight.explore.shelf import Opened, Shelf
 from sparsight.run import Run
 from sparsight.spec import explain
 from sparsight.views import building, playing
-from sparsight.views.features import numbers
+from sparsight.views.features import numbers, within
 
 
 class Asked(BaseModel):
@@ -65,7 +63,7 @@ def _ground(one: Opened) -> playing.Ground:
 def _start(request: Request) -> Response:
     """What the playground begins with; see `views.playing.start`. `beside`: runs that take the same samples."""
     one, shelf = opened(request), request.app.state.shelf
-    record = playing.start(one.sae, one.source, _ground(one), _atlas(one))
+    record = playing.start(one.sae, one.source, _ground(one), one.atlas_if_any)
     return answer({**record, "beside": _beside(shelf, request.path_params["run"], one.sae.n_inputs)})
 
 
@@ -81,19 +79,11 @@ def _takes(run: Run, n_inputs: int) -> bool:
         return False
 
 
-def _atlas(one: Opened) -> Atlas | None:
-    """Its atlas; None: nobody has made one."""
-    try:
-        return one.atlas
-    except SparsightError:
-        return None
-
-
 def _play(one: Opened, asked: Asked) -> Response:
     """A sample with codes that are set. `largest`: the largest code of each listed feature on the data."""
     raw, target = _sample(one, asked)
     found = playing.played(one.sae, raw, asked.edits, asked.most, mean=_ground(one).outputs.mean, target=target)
-    atlas = _atlas(one)
+    atlas = one.atlas_if_any
     largest = None if atlas is None else numbers(np.asarray(atlas["max"][found.features.numpy()]))
     return answer({**found.record(), "largest": largest})
 

@@ -11,14 +11,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sparsight.atlas import survey
-from sparsight.core import Atlas
 from sparsight.errors import SparsightError
-from sparsight.explore.app import numbers, within
+from sparsight.explore.app import numbers
 from sparsight.explore.shelf import Opened, Shelf
 from sparsight.run import Run, finite
 from sparsight.views import about, feature, figures, samples, tiles
 from sparsight.views import map as mapping
-from sparsight.views.features import as_csv
+from sparsight.views.features import as_csv, within
 
 MOST = 4_096
 """Tiles of one answer."""
@@ -44,15 +43,7 @@ def raw(content: bytes) -> Response:
 def _about(request: Request) -> Response:
     one = opened(request)
     ended = one.run.summary is not None
-    known = _maybe(lambda: one.atlas) if ended else None
-    return answer(about.about(one.run, one.sae if ended else None, known))
-
-
-def _maybe(make: Callable[[], Atlas]) -> Atlas | None:
-    try:
-        return make()
-    except SparsightError:
-        return None
+    return answer(about.about(one.run, one.sae if ended else None, one.atlas_if_any if ended else None))
 
 
 def _column(request: Request) -> Response:

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sparsight.core import SAE, Atlas, Source
+from sparsight.core import SAE, Atlas, Evidence, Source
 from sparsight.errors import SparsightError, did_you_mean
 from sparsight.job import data_of
 from sparsight.run import Run
@@ -45,6 +45,19 @@ class Opened:
         with self.lock:
             return self.run.atlas()
 
+    @property
+    def atlas_if_any(self) -> Atlas | None:
+        """Its atlas; None: nobody has made one, or it cannot be read."""
+        try:
+            return self.atlas
+        except SparsightError:
+            return None
+
+    @cached_property
+    def evidence(self) -> Evidence | None:
+        """What was claimed of the weights that it has; None: nothing."""
+        return self.run.verified
+
     @cached_property
     def source(self) -> Source:
         """The samples that it is measured on.
@@ -53,7 +66,12 @@ class Opened:
             SparsightError: they cannot be had any more, and why.
         """
         with self.lock:
-            return data_of(self.run, None if self.data is None else build("source", self.data))[1]
+            return data_of(self.run, built(self.data))[1]
+
+
+def built(data: dict[str, Any] | None) -> Source | None:
+    """The data that were given; None: none were, and runs know theirs."""
+    return None if data is None else build("source", data)
 
 
 class Shelf:
@@ -128,6 +146,6 @@ class Shelf:
 
 
 def _stamp(run: Run) -> tuple[int, ...]:
-    """What changes when the model or the atlas does."""
-    places = (run.path / "model.safetensors", run.path / "atlas" / "atlas.json")
+    """What changes when the model, the atlas or the evidence does."""
+    places = [run.path / name for name in ("model.safetensors", "atlas/atlas.json", "evidence.json")]
     return tuple(place.stat().st_mtime_ns if place.is_file() else 0 for place in places)

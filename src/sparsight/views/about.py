@@ -1,6 +1,6 @@
 """What a page needs to know of a run before it shows any of its features."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -109,6 +109,11 @@ def _nulls(rows: list[Mapping[str, Any]], figure: str) -> str:
     return ", ".join(f"{name} {value:.1%}" for name, value in known) or "nothing to compare it with"
 
 
+def figures_known(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The figures that any row of a comparison has."""
+    return [name for name in FIGURES if any(row[name] is not None for row in rows)]
+
+
 def said(compared: Mapping[str, Any]) -> str:
     """On what runs were compared, and what is to be said of it."""
     labels = f", probes with {compared['labels']:,} labels" if compared["labels"] else ""
@@ -116,9 +121,8 @@ def said(compared: Mapping[str, Any]) -> str:
 
 
 def _compared(compared: Mapping[str, Any]) -> dict[str, Any]:
-    """The comparison as a table; a figure that no row has is left out."""
-    rows = compared["rows"]
-    names = [name for name in FIGURES if any(row[name] is not None for row in rows)]
+    """The comparison as a table."""
+    rows, names = compared["rows"], figures_known(compared["rows"])
     return {
         "said": said(compared),
         "heads": [FIGURES[name] for name in names],

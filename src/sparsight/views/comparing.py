@@ -10,7 +10,7 @@ from sparsight.core import SAE, Atlas
 from sparsight.errors import SparsightError
 from sparsight.meters.recovery import partners, random_like
 from sparsight.views import charts
-from sparsight.views.about import FIGURES, said
+from sparsight.views.about import FIGURES, figures_known, said
 from sparsight.views.features import numbers
 
 USUAL = ("rate", "mean_firing", "decoder.moran", "purity")
@@ -206,7 +206,7 @@ def measured(compared: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]
     """
     rows = [{**row, "name": key} for row, key in zip(compared["rows"], keys, strict=False)]
     rows += compared["rows"][len(keys) :]
-    shown = [name for name in FIGURES if any(row[name] is not None for row in rows)]
+    shown = figures_known(rows)
     return {
         "said": said(compared),
         "figures": [{"name": name, "title": FIGURES[name], "better": BETTER.get(name)} for name in shown],

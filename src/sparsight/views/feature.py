@@ -7,9 +7,8 @@ import torch
 
 from sparsight import atlas as surveying
 from sparsight.core import SAE, Atlas, Evidence, Source
-from sparsight.errors import SparsightError
 from sparsight.meters.neighbours import NOTHING
-from sparsight.views.features import heaviest, numbers
+from sparsight.views.features import heaviest, labelled, numbers, within
 
 QUANTILES = 5
 MANY, FEW = (16, 12, 4), (8, 6, 2)
@@ -50,8 +49,7 @@ def described(
     Raises:
         SparsightError: there is no such feature.
     """
-    if not 0 <= feature < len(atlas):
-        raise SparsightError(f"there is no feature {feature}: they go from 0 to {len(atlas) - 1}")
+    within([feature], len(atlas), "feature")
     ids = np.array([feature])
     measures = {name: numbers(column.values[ids])[0] for name, column in atlas.numbers().items()}
     found: dict[str, Any] = {
@@ -97,7 +95,9 @@ def _examples(
         "random": [drawn[n] for n in spread] if drawn else [],
         "quantiles": _fifths(drawn, of_each),
     }
-    label = _labels(source, [i for pairs in kinds.values() for i, _ in pairs])
+    ids = [i for pairs in kinds.values() for i, _ in pairs]
+    names = None if source is None else labelled(source, torch.tensor(ids, dtype=torch.long))
+    label = dict(zip(ids, names, strict=True)) if names is not None else {}
     return {
         kind: [{"id": i, "code": float(f"{v:.4g}"), "label": label.get(i)} for i, v in pairs]
         for kind, pairs in kinds.items()
@@ -118,14 +118,6 @@ def _fifths(drawn: list[tuple[int, float]], of_each: int) -> list[tuple[int, flo
     low, high = codes.min(), codes.max()
     fifth = np.minimum(((codes - low) / max(high - low, 1e-30) * QUANTILES).astype(int), QUANTILES - 1)
     return [drawn[n] for part in range(QUANTILES) for n in (fifth == part).nonzero()[0][:of_each]]
-
-
-def _labels(source: Source | None, ids: list[int]) -> dict[int, str | None]:
-    labels = None if source is None else source.labels()
-    if source is None or labels is None or source.schema.classes is None or not ids:
-        return {}
-    which = labels[torch.tensor(ids)].tolist()
-    return {i: source.schema.classes[n] if n >= 0 else None for i, n in zip(ids, which, strict=True)}
 
 
 def _neighbours(atlas: Atlas, feature: int) -> dict[str, list[tuple[int, float]]]:

@@ -3,6 +3,7 @@
 import base64
 import csv
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sparsight.core import SAE, Atlas, Source
+from sparsight.errors import SparsightError
 from sparsight.meters.shape import white_noise
 from sparsight.views.pictures import png
 
@@ -19,11 +21,16 @@ def filters(sae: SAE, ids: np.ndarray) -> dict[str, Tensor]:
     return {**sae.filters_of_inputs(torch.from_numpy(ids)), "null": white_noise(len(ids), sae.n_inputs)}
 
 
-def packed(weights: Tensor) -> dict[str, Any]:
-    """Filters as signed bytes: weight = byte / 127 · the filter's peak. `data` is in base64, [n, D] row by row."""
+def levels(weights: Tensor) -> tuple[Tensor, Tensor]:
+    """The peak of each filter, [n], and its weights as signed bytes, [n, D]: weight = byte / 127 · peak."""
     peaks = weights.abs().amax(1, keepdim=True)
-    levels = (127 * weights / peaks.clamp_min(1e-30)).round().to(torch.int8)
-    return {"peaks": numbers(peaks.squeeze(1).numpy()), "data": base64.b64encode(levels.numpy().tobytes()).decode()}
+    return peaks.squeeze(1), (127 * weights / peaks.clamp_min(1e-30)).round().to(torch.int8)
+
+
+def packed(weights: Tensor) -> dict[str, Any]:
+    """Filters as `levels` has them, with the bytes in base64, row by row."""
+    peaks, bytes_ = levels(weights)
+    return {"peaks": numbers(peaks.numpy()), "data": base64.b64encode(bytes_.numpy().tobytes()).decode()}
 
 
 def numbers(values: np.ndarray) -> list[Any]:
@@ -37,7 +44,19 @@ def numbers(values: np.ndarray) -> list[Any]:
 
 def floats(values: Tensor) -> str:
     """Numbers as float32, little-endian, in base64: a page has them as a Float32Array."""
-    return base64.b64encode(values.cpu().numpy().astype("<f4").tobytes()).decode()
+    return base64.b64encode(little(values.cpu().numpy())).decode()
+
+
+def little(values: np.ndarray) -> bytes:
+    """Numbers as float32, little-endian."""
+    return np.ascontiguousarray(values, dtype="<f4").tobytes()
+
+
+def within(ids: Sequence[int], count: int, what: str) -> None:
+    """Raise where a number is not one of 0 to count − 1."""
+    wrong = [at for at in ids if not 0 <= at < count]
+    if wrong:
+        raise SparsightError(f"there is no {what} {max(wrong)}: they go from 0 to {count - 1}")
 
 
 def as_csv(atlas: Atlas) -> str:

@@ -13,7 +13,7 @@ from sparsight.core import SAE, Atlas, Codes, Source, generator
 from sparsight.core.sampling import spread
 from sparsight.errors import SparsightError, did_you_mean
 from sparsight.views.building import checked, decoded, firing, ordered, ragged, share, target_of
-from sparsight.views.features import floats, labelled, numbers, packed
+from sparsight.views.features import floats, labelled, numbers, packed, within
 from sparsight.views.samples import chosen
 
 LOOKED_AT = 2048
@@ -261,9 +261,8 @@ def _rate_in(atlas: Atlas, label: str) -> Tensor:
 
 
 def _set(sae: SAE, edits: Mapping[int, float]) -> Mapping[int, float]:
+    within(list(edits), sae.n_latents, "feature")
     for feature, value in edits.items():
-        if not 0 <= feature < sae.n_latents:
-            raise SparsightError(f"there is no feature {feature}: they go from 0 to {sae.n_latents - 1}")
         if not math.isfinite(value):
             raise SparsightError(f"feature {feature} cannot be set to {value}: give a finite number")
     return edits

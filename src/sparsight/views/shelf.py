@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,6 +15,7 @@ from sparsight.core.sampling import spread
 from sparsight.errors import SparsightError
 from sparsight.run import Run, finite
 from sparsight.views import charts
+from sparsight.views.summary import written
 from sparsight.views.sweeps import UNITS, best, far
 
 CURVE = 40
@@ -170,7 +170,7 @@ def _known(run: Run) -> dict[str, Any]:
         "preprocess": json.dumps(recipe["preprocess"]),
         "ended": None if summary is None else str(summary["ended"]),
         "seconds": _number(ended.get("seconds")),
-        "written": _written(run),
+        "written": written(run),
         "measured_on": None if summary is None else str(summary["measured_on"]),
         "explained_variance": _number(quality.get("explained_variance")),
         "null": None if summary is None else _number(summary["null"]["explained_variance"]),
@@ -197,11 +197,6 @@ def _pictured(run: Run) -> dict[str, Any]:
     except (OSError, SafetensorError, KeyError, ValueError):
         return {"shape": None, "side": None}
     return {"shape": schema.get("shape"), "side": "decoder" if schema.get("n_targets") is None else "encoder"}
-
-
-def _written(run: Run) -> str | None:
-    log = run.path / "log.jsonl"
-    return datetime.fromtimestamp(log.stat().st_mtime, UTC).isoformat(timespec="seconds") if log.is_file() else None
 
 
 def _counted(run: Run) -> dict[str, int] | None:

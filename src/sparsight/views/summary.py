@@ -50,7 +50,7 @@ def described(run: Run) -> dict[str, Any]:
         "sparsight": manifest["sparsight"],
         "notes": manifest["notes"],
         "last": vars(log[-1]) if log else None,
-        "last_written": _written(run) if log else None,
+        "last_written": written(run) if log else None,
         "measured_on": ended.get("measured_on"),
         "dead": ended.get("dead", log[-1].dead if log else None),
         "quality": ended.get("quality"),
@@ -71,10 +71,10 @@ def _report(run: Run) -> str | None:
     return str(run.path / found[0]) if found else None
 
 
-def _written(run: Run) -> str:
-    """When the log was last added to, UTC."""
-    when = datetime.fromtimestamp((run.path / "log.jsonl").stat().st_mtime, UTC)
-    return when.isoformat(timespec="seconds")
+def written(run: Run) -> str | None:
+    """When the log was last added to, UTC; None: there is none."""
+    log = run.path / "log.jsonl"
+    return datetime.fromtimestamp(log.stat().st_mtime, UTC).isoformat(timespec="seconds") if log.is_file() else None
 
 
 def changes(recipe: Mapping[str, Any]) -> dict[str, dict[str, Any]] | None:

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from sparsight.core import SAE, Source
 from sparsight.meters.shape import white_noise
+from sparsight.views.features import levels, little
 
 NULLS = 256
 """Filters of white noise; feature j is shown beside number j mod 256."""
@@ -20,10 +21,8 @@ def filters(sae: SAE, of: str, features: Tensor) -> Tensor:
 
 def of_filters(weights: Tensor) -> bytes:
     """Weights [n, D] as float32 peaks [n], then int8 [n, D]: weight = byte / 127 · the filter's peak."""
-    weights = weights.nan_to_num(0.0, 0.0, 0.0)
-    peaks = weights.abs().amax(1, keepdim=True)
-    levels = (127 * weights / peaks.clamp_min(1e-30)).round().to(torch.int8)
-    return _little(peaks) + levels.numpy().tobytes()
+    peaks, bytes_ = levels(weights.nan_to_num(0.0, 0.0, 0.0))
+    return little(peaks.numpy()) + bytes_.numpy().tobytes()
 
 
 def of_samples(source: Source, ids: Tensor) -> bytes:
@@ -35,14 +34,10 @@ def of_samples(source: Source, ids: Tensor) -> bytes:
     low, high = raw.amin(1, keepdim=True), raw.amax(1, keepdim=True)
     if source.schema.shape is not None and len(raw):
         low, high = low.amin().expand_as(low), high.amax().expand_as(high)
-    levels = (255 * (raw - low) / (high - low).clamp_min(1e-12)).round().to(torch.uint8)
-    return _little(torch.cat([low, high], 1)) + levels.numpy().tobytes()
+    shades = (255 * (raw - low) / (high - low).clamp_min(1e-12)).round().to(torch.uint8)
+    return little(torch.cat([low, high], 1).numpy()) + shades.numpy().tobytes()
 
 
 def column(values: np.ndarray) -> bytes:
     """A column of the atlas as float32, [F], NaN where there is nothing."""
-    return np.ascontiguousarray(values, dtype="<f4").tobytes()
-
-
-def _little(values: Tensor) -> bytes:
-    return np.ascontiguousarray(values.numpy(), dtype="<f4").tobytes()
+    return little(values)

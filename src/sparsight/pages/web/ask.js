@@ -11,8 +11,10 @@ if (given.has("token") && !frozen) {
   history.replaceState(null, "", `${location.pathname}#${given.get("go") ?? "/"}`);
 }
 
+const token = () => ({ "X-Sparsight-Token": localStorage.getItem("token") ?? "" });
+
 async function fetched(method, path, body) {
-  const headers = { "X-Sparsight-Token": localStorage.getItem("token") ?? "" };
+  const headers = token();
   const raw = body instanceof ArrayBuffer || ArrayBuffer.isView(body);
   if (body !== undefined && !raw) headers["Content-Type"] = "application/json";
   let answer;
@@ -47,9 +49,6 @@ export const text = async (path) => (await fetched("GET", path)).text();
 /** Change something, or have work done; JSON or bytes in, JSON out. */
 export const act = async (method, path, body) => (await fetched(method, path, body)).json();
 
-/** As `act`, with bytes out. */
-export const worked = async (method, path, body) => (await fetched(method, path, body)).arrayBuffer();
-
 const columns = new Map();
 /** A column of the atlas, Float32Array [F]; it is asked for once. */
 export function column(run, name) {
@@ -61,9 +60,6 @@ export function column(run, name) {
   }
   return columns.get(path);
 }
-
-/** Forget what was asked for of a run, since it has changed. */
-export const forget = () => columns.clear();
 
 /** Filters: peaks [n], and levels [n, D] as one Int8Array. */
 export async function tiles(run, side, ids) {
@@ -88,10 +84,9 @@ export async function samples(run, ids) {
 /** Server-sent events, read by fetch so that the token goes with it. `hear(name, data)`; returns what stops it. */
 export function stream(path, hear, ended = () => {}) {
   const control = new AbortController();
-  const headers = { "X-Sparsight-Token": localStorage.getItem("token") ?? "" };
   (async () => {
     try {
-      const answer = await fetch(`api/${path}`, { headers, signal: control.signal });
+      const answer = await fetch(`api/${path}`, { headers: token(), signal: control.signal });
       if (!answer.ok) throw new Error((await answer.json()).error);
       let rest = "";
       const decoder = new TextDecoder();

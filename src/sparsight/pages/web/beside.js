@@ -1,10 +1,11 @@
 // The same sample in another run.
 
 import { act, ask, of } from "./ask.js";
+import { encoded } from "./base64.js";
 import { card, element, say } from "./dom.js";
 import { filterCanvas } from "./paint.js";
 import { plate, ranged } from "./plates.js";
-import { latest, levels, numbers, packed, percent } from "./values.js";
+import { latest, levels, numbers, percent } from "./values.js";
 
 const MOST = 16;
 
@@ -31,7 +32,7 @@ export async function beside(run, values, wrong) {
 
   const renew = latest(async () => {
     try {
-      const answer = await act("POST", of(run, "play"), { sample: packed(values()), most: MOST });
+      const answer = await act("POST", of(run, "play"), { sample: encoded(values()), most: MOST });
       const recon = numbers(answer.recon);
       made.show(recon);
       off.node.hidden = answer.target === null;

@@ -10,6 +10,9 @@ const TOLD = ["rate", "mean_firing", "max", "purity"];
 /** Every feature that can be shown. */
 export const all = (about) => (about.shown ? Uint32Array.from(about.shown) : everything(about.features));
 
+/** How many they are. */
+export const total = (about) => about.shown?.length ?? about.features;
+
 /** The side that measures without one are of. */
 export const sided = (state) => (state.of === "encoder" ? "encoder" : "decoder");
 

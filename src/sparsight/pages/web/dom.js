@@ -14,6 +14,15 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
+export const NS = "http://www.w3.org/2000/svg";
+/** An element of a picture that pages draw themselves, with its attributes. */
+export function drawn(tag, attributes = {}, ...children) {
+  const made = document.createElementNS(NS, tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
 /** A chart from views, which escaped what is in it. */
 export function svg(text, label = "") {
   const parsed = new DOMParser().parseFromString(text, "image/svg+xml").documentElement;

@@ -1,7 +1,7 @@
 // One feature: what it looks for, what it adds, when it fires, what is like it, whether it is real, and what you think.
 
 import { act, ask, frozen, of, samples, tiles } from "./ask.js";
-import { announce, card, element, labelled, say, settled } from "./dom.js";
+import { NS, card, drawn, element, labelled, say, settled } from "./dom.js";
 import { filterCanvas, gaborCanvas, sampleCanvas } from "./paint.js";
 import { figure, saver } from "./save.js";
 
@@ -54,14 +54,6 @@ function bars(pairs) {
     line.style.width = `${(100 * Math.abs(value ?? 0)) / most}%`;
     return [element("dt", {}, name), element("dd", {}, line), element("dd", { className: "num" }, say(value))];
   }));
-}
-
-const NS = "http://www.w3.org/2000/svg";
-function drawn(tag, attributes, ...children) {
-  const made = document.createElementNS(NS, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
 }
 
 function histogramCard(one, id) {

@@ -1,7 +1,7 @@
 // All features: as a grid of filters, as a map, or as a table; sorted and chosen by any measure.
 
 import { act, ask, column, frozen, of, text } from "./ask.js";
-import { all, chosen, telling, told } from "./choosing.js";
+import { all, chosen, telling, told, total } from "./choosing.js";
 import { controls } from "./controls.js";
 import { announce, element, say, sorry } from "./dom.js";
 import { grid, Store } from "./grid.js";
@@ -67,8 +67,8 @@ export async function open(place, { run, query, remember }) {
     }
     await current.show({ order, sort: state.sort });
     values = await telling(run, told(about, state));
-    const total = all(about).length;
-    above.said(order.length === total ? `${say(total)} features` : `${say(order.length)} of ${say(total)}`);
+    const most = total(about);
+    above.said(order.length === most ? `${say(most)} features` : `${say(order.length)} of ${say(most)}`);
     return keep();
   }
 

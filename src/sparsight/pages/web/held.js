@@ -1,5 +1,7 @@
 // What a report holds: answers by path, packed, in the page or in files beside it.
 
+import { decoded } from "./base64.js";
+
 const place = document.getElementById("frozen");
 /** What is held, or null where there is a server. */
 export const held = place ? JSON.parse(place.textContent) : null;
@@ -24,15 +26,14 @@ function loaded(path) {
 export async function unpacked(path) {
   if (!(path in held.answers) && held.files && path in held.files) await loaded(path);
   if (!(path in held.answers)) throw new Error("this report does not hold that");
-  const packed = Uint8Array.from(atob(held.answers[path]), (letter) => letter.charCodeAt(0));
-  return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"))).arrayBuffer();
+  return new Response(new Blob([decoded(held.answers[path])]).stream().pipeThrough(new DecompressionStream("deflate"))).arrayBuffer();
 }
 
 const blocks = new Map();
 const places = new Map();
 
 /** The block of a table that an id lies in: its bytes, how many ids it has, and which of them this is. */
-export async function block(path, id) {
+async function block(path, id) {
   const { ids, size } = held.tables[path];
   if (!places.has(path)) places.set(path, new Map(ids.map((known, n) => [known, n])));
   const at = places.get(path).get(id);

@@ -1,16 +1,8 @@
 // Small pictures of numbers: a curve in a line of a table, a value beside what limits it, a verdict.
 
-import { announce, element, say } from "./dom.js";
+import { announce, drawn, element, say } from "./dom.js";
 
-const NS = "http://www.w3.org/2000/svg";
 const WIDE = 200;
-
-function drawn(tag, attributes = {}, ...children) {
-  const made = document.createElementNS(NS, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
-}
 
 /** A curve without axes, from its lowest to its highest number. */
 export function curve(values, label) {

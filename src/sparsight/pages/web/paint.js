@@ -4,7 +4,7 @@
 export const palette = { colours: "grey", scale: "own" };
 
 /** Red, green and blue of a level from −1 to 1. */
-export function shade(level) {
+function shade(level) {
   const v = Math.max(-1, Math.min(1, level));
   if (palette.colours === "grey") {
     const grey = 127.5 + 127.5 * v;
@@ -57,7 +57,7 @@ export function paintInk(levels, shape, pixels) {
 }
 
 /** Uint8 levels of one sample into RGBA pixels. */
-export function paintSample(levels, shape, pixels) {
+function paintSample(levels, shape, pixels) {
   const [height, width, channels] = geometry(shape);
   const bytes = new Uint8ClampedArray(pixels.buffer, pixels.byteOffset, 4 * height * width);
   for (let at = 0; at < height * width; at++) {

@@ -1,6 +1,7 @@
 // The playground: a sample goes in, codes and the output follow as it changes.
 
 import { act, ask, of } from "./ask.js";
+import { encoded } from "./base64.js";
 import { beside } from "./beside.js";
 import { chance } from "./chance.js";
 import { columns, pasting, row } from "./columns.js";
@@ -11,7 +12,7 @@ import { outcome } from "./outcome.js";
 import { ranged } from "./plates.js";
 import { steps } from "./steps.js";
 import { arrivals, examples, tools } from "./tools.js";
-import { afterwards, latest, numbers, packed } from "./values.js";
+import { afterwards, latest, numbers } from "./values.js";
 
 /**
  * The sample that is played with: one of the data, or what was drawn, typed or taken from a file.
@@ -56,7 +57,7 @@ function sampled(start, changed, wrong) {
     take(number) {
       id = number;
     },
-    asked: () => (id === null ? { sample: packed(input.values()) } : { id }),
+    asked: () => (id === null ? { sample: encoded(input.values()) } : { id }),
     /** What an answer says that the sample of this number is. */
     show(answer) {
       if (id === null) return;

@@ -1,18 +1,10 @@
 // Curves that go on while one looks: lines and shares over one axis, with a cursor that all charts of a page share.
 
-import { element, say } from "./dom.js";
+import { drawn, element, say } from "./dom.js";
 
-const NS = "http://www.w3.org/2000/svg";
 const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [480, 230, 52, 12, 10, 30];
 const [WIDE, HIGH] = [WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM];
 const COLOURS = 10; // of training.css, --c0 and so on
-
-function drawn(tag, attributes = {}, ...children) {
-  const made = document.createElementNS(NS, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
-}
 
 /** The round numbers of an axis. */
 function ticks(low, high, log) {

@@ -35,7 +35,7 @@ export async function savePng(name, picture) {
 }
 
 /** A canvas, image or SVG as an SVG file: its lines, or its pixels. */
-export async function saveSvg(name, picture) {
+async function saveSvg(name, picture) {
   if (picture instanceof SVGElement) return save(`${name}.svg`, picture.outerHTML, "image/svg+xml");
   const canvas = await rastered(picture);
   const { width, height } = canvas;

@@ -1,23 +1,16 @@
 // Numbers as the playground sends, gets and paints them: float32 in base64, in the units of the data.
 
+import { decoded } from "./base64.js";
 import { geometry, painted } from "./paint.js";
 
 /** The numbers in a text of base64. */
 export function numbers(text) {
-  return new Float32Array(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
+  return new Float32Array(decoded(text).buffer);
 }
 
 /** Signed bytes in a text of base64: of filters, as `views.features.packed` has them. */
 export function levels(text) {
-  return new Int8Array(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
-}
-
-/** Numbers as a text of base64. */
-export function packed(values) {
-  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  let text = "";
-  for (let at = 0; at < bytes.length; at += 0x8000) text += String.fromCharCode(...bytes.subarray(at, at + 0x8000));
-  return btoa(text);
+  return new Int8Array(decoded(text).buffer);
 }
 
 /** Paint a sample from its lowest to its highest value: black to white, or in its colours. */
