@@ -1,5 +1,6 @@
 """What every registered source must do. A new source needs an example here; that is all."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -136,7 +137,9 @@ def test_two_processes_together_have_the_rows_of_one(source: Source) -> None:
 def test_a_split_is_disjoint_and_complete(source: Source) -> None:
     kept, held = source.split(0.2, 0)
     assert held is not None
-    assert (len(kept), len(held)) == (24, 6)
+    assert len(kept) + len(held) == N
+    if source.groups() is None:
+        assert len(held) == 6
     both = torch.cat([all_of(kept), all_of(held)])
     assert torch.equal(both.unique(dim=0), all_of(source).unique(dim=0))
     again, other = source.split(0.2, 0)[1], source.split(0.2, 1)[1]
@@ -144,6 +147,31 @@ def test_a_split_is_disjoint_and_complete(source: Source) -> None:
     assert torch.equal(all_of(again), all_of(held))
     assert not torch.equal(all_of(other), all_of(held))
     assert source.split(0.0, 0) == (source, None)
+
+
+def test_a_split_keeps_groups_whole(source: Source) -> None:
+    groups = source.groups()
+    if groups is None:
+        return
+    assert groups.shape == (N,)
+    kept, held = source.split(0.2, 0)
+    assert held is not None
+    of_kept, of_held = kept.groups(), held.groups()
+    assert of_kept is not None and of_held is not None
+    assert (len(of_kept), len(of_held)) == (len(kept), len(held))
+    assert not set(of_kept.tolist()) & set(of_held.tolist())
+
+
+def test_what_a_sample_is_a_part_of_names_its_parts(source: Source) -> None:
+    for number in (0, N // 2, N - 1):
+        context = source.context(number)
+        if context is None:
+            continue
+        assert context.ids[context.here] == number
+        assert (context.tokens is None) != (context.picture is None)
+        parts = len(context.tokens) if context.tokens is not None else math.prod(context.grid or ())
+        assert len(context.ids) == parts
+        assert all(-1 <= id < N for id in context.ids)
 
 
 def test_a_part_keeps_rows_labels_and_weights_together(source: Source) -> None:

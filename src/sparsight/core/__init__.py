@@ -10,14 +10,14 @@ from sparsight.core.model import Model
 from sparsight.core.network import Activation, Decoder, Encoder, Gradients, Sizes
 from sparsight.core.observer import Observer
 from sparsight.core.preparation import Augmentation, Corruption, Preprocess
-from sparsight.core.records import Batch, Example, Facts, Logged, Schema, Step, generator
+from sparsight.core.records import Batch, Context, Example, Facts, Logged, Schema, Step, generator
 from sparsight.core.sae import SAE
 from sparsight.core.source import Source
 from sparsight.core.term import Part, SampleTerm, StatisticTerm, Term
 
 __all__ = [
     "SAE", "Activation", "Architecture", "Atlas", "Augmentation", "Batch", "Chain", "Claim", "Codes", "Column",
-    "Constraint", "Corruption", "Cost", "Decoder", "Encoder", "Evidence", "Example", "Facts", "Finding", "Gradients",
+    "Constraint", "Context", "Corruption", "Cost", "Decoder", "Encoder", "Evidence", "Example", "Facts", "Finding", "Gradients",
     "Initialisation", "Knob", "Logged", "Model", "Number", "Observer", "Output", "Part", "Preprocess", "SampleTerm",
     "Sampler", "Schema", "Severity", "Sizes", "Source", "StatisticTerm", "Step", "Term", "Watcher", "generator",
 ]  # fmt: skip

@@ -165,6 +165,25 @@ class Example:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a sample is a part of: a token of a text, or a place in a picture.
+
+    A text has `tokens`, one for each part; a picture has `picture` and `grid`, whose cells, row by row, are the parts.
+    """
+
+    ids: tuple[int, ...]
+    """The sample that each part is; −1: none of this source."""
+    here: int
+    """Which of the parts was asked for."""
+    tokens: tuple[str, ...] | None = None
+    """As people read them, spaces included: joined they are the text."""
+    picture: np.ndarray | None = None  # [height, width, 3], uint8
+    grid: tuple[int, int] | None = None  # (rows, columns)
+    origin: str = ""
+    """Where it is from, such as a document and a place in it, or the name of a file."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Logged:
     """One line of a run's log."""
 

@@ -37,14 +37,14 @@ def orders(n: int, size: int, seed: int, start: int) -> Iterator[Tensor]:
         yield parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-def set_aside(n: int, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
-    """The samples to keep and ⌈fraction · n⌉ random ones to set aside, both in order.
+def set_aside(n: int, fraction: float, seed: int, what: str = "samples") -> tuple[Tensor, Tensor]:
+    """Those of n things to keep and ⌈fraction · n⌉ random ones to set aside, both in order.
 
     Raises:
         SparsightError: nothing would be left.
     """
     aside = int(np.ceil(fraction * n))
     if aside >= n:
-        raise SparsightError(f"holding {fraction:.0%} of {n} samples out leaves none to train on: hold out less")
+        raise SparsightError(f"holding {fraction:.0%} of {n} {what} out leaves none to train on: hold out less")
     order = torch.from_numpy(shuffled(n, seed, _SPLIT))
     return order[aside:].sort().values, order[:aside].sort().values

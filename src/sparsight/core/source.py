@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sparsight.core.codes import Codes
-from sparsight.core.records import Batch, Example, Schema
+from sparsight.core.records import Batch, Context, Example, Schema
 from sparsight.core.sampling import orders, set_aside
 from sparsight.distributed import World
 from sparsight.errors import SparsightError
@@ -44,6 +44,15 @@ class Source(ABC):
         """An index into `schema.classes` for every sample, −1 where it has none, [N]; None: there are no labels."""
         return None
 
+    def groups(self) -> Tensor | None:
+        """Which samples stay together when some are set aside, such as the tokens of a document: a number for each,
+        [N]; None: each stands for itself."""
+        return None
+
+    def context(self, id: int, reach: int = 12) -> Context | None:
+        """What a sample is a part of, as far as `reach` tokens to both sides; None: it is a whole."""
+        return None
+
     @abstractmethod
     def take(self, ids: Tensor) -> "Source":
         """The source of these samples alone, in this order."""
@@ -69,10 +78,17 @@ class Source(ABC):
         raise SparsightError(f"what the samples of {describe(self)['name']} are made of is not known")
 
     def split(self, fraction: float, seed: int) -> tuple["Source", "Source | None"]:
-        """Set a random fraction of the samples aside: (the rest, what was set aside or None)."""
+        """Set a random fraction of the samples aside, or of their groups: (the rest, what was set aside or None)."""
         if not fraction:
             return self, None
-        kept, held = set_aside(len(self), fraction, seed)
+        groups = self.groups()
+        if groups is None:
+            kept, held = set_aside(len(self), fraction, seed)
+        else:
+            found, group = groups.unique(return_inverse=True)
+            aside = torch.zeros(len(found), dtype=torch.bool)
+            aside[set_aside(len(found), fraction, seed, "groups of samples")[1]] = True
+            kept, held = (chosen.nonzero().squeeze(1) for chosen in (~aside[group], aside[group]))
         return self.take(kept), self.take(held)
 
     def batches(self, size: int, seed: int, start: int = 0, world: World | None = None) -> Iterator[Batch]:
