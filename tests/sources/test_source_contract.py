@@ -171,7 +171,7 @@ def test_what_a_sample_is_a_part_of_names_its_parts(source: Source) -> None:
         assert (context.tokens is None) != (context.picture is None)
         parts = len(context.tokens) if context.tokens is not None else math.prod(context.grid or ())
         assert len(context.ids) == parts
-        assert all(-1 <= id < N for id in context.ids)
+        assert all(-1 <= part < N for part in context.ids)
 
 
 def test_a_part_keeps_rows_labels_and_weights_together(source: Source) -> None:

@@ -17,7 +17,8 @@ from sparsight.core.term import Part, SampleTerm, StatisticTerm, Term
 
 __all__ = [
     "SAE", "Activation", "Architecture", "Atlas", "Augmentation", "Batch", "Chain", "Claim", "Codes", "Column",
-    "Constraint", "Context", "Corruption", "Cost", "Decoder", "Encoder", "Evidence", "Example", "Facts", "Finding", "Gradients",
-    "Initialisation", "Knob", "Logged", "Model", "Number", "Observer", "Output", "Part", "Preprocess", "SampleTerm",
-    "Sampler", "Schema", "Severity", "Sizes", "Source", "StatisticTerm", "Step", "Term", "Watcher", "generator",
+    "Constraint", "Context", "Corruption", "Cost", "Decoder", "Encoder", "Evidence", "Example", "Facts", "Finding",
+    "Gradients", "Initialisation", "Knob", "Logged", "Model", "Number", "Observer", "Output", "Part", "Preprocess",
+    "SampleTerm", "Sampler", "Schema", "Severity", "Sizes", "Source", "StatisticTerm", "Step", "Term", "Watcher",
+    "generator",
 ]  # fmt: skip
