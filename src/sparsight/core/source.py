@@ -103,6 +103,10 @@ class Source(ABC):
             kept, held = set_groups_aside(groups, fraction, seed)
         return self.take(kept), self.take(held)
 
+    def deal(self, size: int, seed: int, start: int) -> Iterator[Tensor]:
+        """The samples of each batch from step `start` on, [size]: every sample once in each epoch, in a new order."""
+        return orders(len(self), size, seed, start)
+
     def batches(self, size: int, seed: int, start: int = 0, world: World | None = None) -> Generator[Batch, None, None]:
         """Endless shuffled batches from step `start` on; the order is a function of (seed, step).
 
@@ -116,7 +120,7 @@ class Source(ABC):
         positions = torch.arange(world.rank, size, world.size)
         dealt = (
             Batch(self, ids if world.size == 1 else ids[positions], positions, size, step)
-            for step, ids in enumerate(orders(len(self), size, seed, start), start)
+            for step, ids in enumerate(self.deal(size, seed, start), start)
         )
         depth = min(AHEAD, AHEAD_VALUES // (len(positions) * self.schema.n_inputs)) if self.stored else 0
         return read_ahead(dealt, depth) if depth else dealt
