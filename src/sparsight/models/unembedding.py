@@ -105,7 +105,7 @@ def _last_norm(module: nn.Module) -> nn.Module | None:
 
 
 def _scale(norm: nn.Module, width: int) -> Tensor:
-    """g, [D], by what the norm makes of ±1, whose length and mean it does not change: some keep g − 1 as their weight."""
+    """g, [D], by what the norm makes of ±1, which it only multiplies: the weights of some norms are g − 1."""
     weight = next(norm.parameters(), None)
     signs = torch.where(torch.arange(width) % 2 == 0, 1.0, -1.0)
     if weight is not None:
