@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import tiny
 import torch
+from behind import taught
 from torch import Tensor, nn
 
 from sparsight.architectures.relu_l1 import relu_l1
@@ -48,16 +49,8 @@ def nothing(width: int) -> SAE:
 
 @pytest.fixture(scope="module")
 def llama(tmp_path_factory: pytest.TempPathFactory) -> Host:
-    """One that has learned its texts, so that an ablation costs it something."""
-    host = open_host(str(tiny.llama(tmp_path_factory.mktemp("models") / "llama")))
-    block = texts(host, per_block=1000).block(0)
-    optimiser = torch.optim.Adam(host.module.requires_grad_(True).parameters(), lr=0.01)
-    for _ in range(40):
-        optimiser.zero_grad()
-        host.module(**block.kwargs, labels=block.kwargs["input_ids"]).loss.backward()
-        optimiser.step()
-    host.module.requires_grad_(False)
-    return host
+    """One that an ablation costs something."""
+    return taught(tmp_path_factory.mktemp("models") / "llama")
 
 
 @pytest.fixture(scope="module")

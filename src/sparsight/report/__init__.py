@@ -8,6 +8,7 @@ import torch
 
 from sparsight.core import Atlas, Source
 from sparsight.core.sampling import spread
+from sparsight.effects import raised_in
 from sparsight.pages import freezing
 from sparsight.pages.freezing import Held
 from sparsight.run import Run
@@ -80,7 +81,7 @@ def _held(run: Run, atlas: Atlas, measured: Source, drawn: Mapping[str, Mapping[
 def _features(held: Held, base: str, run: Run, atlas: Atlas, measured: Source, shown: Sequence[int]) -> None:
     """A record for each feature, and the samples that any of them shows."""
     sae, notes, verified = run.sae(), run.notes(), run.verified
-    marks = figures.marks(run.recipe)
+    marks, raised = figures.marks(run.recipe), raised_in(run)
     needed: set[int] = set()
 
     def records(ids: Sequence[int]) -> bytes:
@@ -89,6 +90,7 @@ def _features(held: Held, base: str, run: Run, atlas: Atlas, measured: Source, s
             one = feature.described(sae, atlas, which, source=measured, evidence=verified, marks=marks, few=True)
             needed.update(example["id"] for kind in one["examples"].values() for example in kind)
             made.append({**one, "note": notes.get(which, ""), "samples": True})
+            made[-1]["tokens"] = None if raised is None else raised.of(which)
         return json.dumps(freezing.finite(made), separators=(",", ":")).encode()
 
     held.put_table(f"{base}/feature", shown, BLOCK, records)

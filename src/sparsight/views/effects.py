@@ -69,12 +69,15 @@ def _rows(record: Mapping[str, Any], place: str, heads: list[str]) -> list[list[
 def _cells(record: Mapping[str, Any], place: str, name: str | None, heads: list[str]) -> list[str]:
     """A row; `name`: None, the model as it is."""
     one = record["clean"] if name is None else record[place][name]
-    by_sequence = record[place]["loss_recovered"]["zero"]["mean_of_ratios"] if name == "spliced" else None
+
+    def by_sequence() -> float | None:
+        return record[place]["loss_recovered"]["zero"]["mean_of_ratios"] if name == "spliced" else None
+
     cells = {
         "loss": lambda: _short(one["loss"]),
         "KL": lambda: _short(one.get("kl")),
         "recovered": lambda: _percent(_recovered(record, place, name, "zero")),
-        "by sequence": lambda: _percent(by_sequence),
+        "by sequence": lambda: _percent(by_sequence()),
         "over the mean": lambda: _percent(_recovered(record, place, name, "mean")),
         "cosine": lambda: _short(one["cosine"]),
         "agreement": lambda: _percent(one["agreement"]),

@@ -3,6 +3,7 @@
 import { act, ask, frozen, of, samples, tiles } from "./ask.js";
 import { NS, card, drawn, element, labelled, say, settled } from "./dom.js";
 import { filterCanvas, gaborCanvas, sampleCanvas } from "./paint.js";
+import { raisedCard, steerLink } from "./raised.js";
 import { figure, saver } from "./save.js";
 
 const KINDS = { top: "Largest codes", quantiles: "From the smallest codes to the largest, by fifths", random: "Drawn at random from those in which it fires" };
@@ -20,12 +21,14 @@ export async function open(place, { run, id }) {
       element("h1", {}, `Feature ${id}`),
       before !== null && element("span", {}, "← ", go(before)), after !== null && element("span", {}, go(after), " →"),
       element("a", { href: `#/${of(run, `features?at=${id}`)}` }, "in the grid"),
-      !frozen && element("a", { href: `#/${of(run, `play?insert=${id}`)}` }, "in the playground")),
+      !frozen && element("a", { href: `#/${of(run, `play?insert=${id}`)}` }, "in the playground"),
+      !frozen && about.steers && steerLink(run, id)),
     cards);
   if (sides.length) cards.append(filterCard(about, one, filters));
   if (one.inputs) cards.append(card(about.shape ? "Largest outputs of the decoder" : "Largest weights of the decoder", bars(one.inputs)));
   cards.append(histogramCard(one, id));
   if (Object.keys(one.classes).length) cards.append(card("Mean code in each class", bars(Object.entries(one.classes))));
+  cards.append(raisedCard(run, id, one.tokens, about.steers && !frozen));
   cards.append(noteCard(run, id, one), await examplesCard(run, about, one, filters), await neighboursCard(run, about, one));
   if (Object.keys(one.evidence).length) cards.append(evidenceCard(one));
   cards.append(measuresCard(about, one));
