@@ -193,8 +193,12 @@ class SAE(nn.Module):
         return self.encode(self.preprocess(raw))
 
     def reconstruct(self, raw: Tensor) -> Tensor:
-        """Raw samples, [B, D], to their reconstruction in raw units, [B, D_out]."""
-        return self.preprocess_targets.inverse(self(self.preprocess(raw)))
+        """Raw samples, [B, D], to their reconstruction in raw units, [B, D_out].
+
+        What preprocessing took out of each sample, such as its brightness, is put back, where targets are the inputs.
+        """
+        recon = self(self.preprocess(raw))
+        return self.preprocess.restore(recon, raw) if self.own_targets is None else self.own_targets.inverse(recon)
 
     def units(self, inputs: Tensor, targets: Tensor | None) -> tuple[Tensor, Tensor]:
         """`x` and `target` of raw inputs and targets; without targets they are one tensor."""

@@ -19,6 +19,8 @@ class Source(ABC):
     """Where samples come from. Sources stay raw; what is done to them is a `Preprocess`."""
 
     schema: Schema
+    notes: tuple[str, ...] = ()
+    """What reading found that the user should know, a sentence each."""
 
     @classmethod
     def opens(cls, path: str) -> dict[str, Any] | None:
