@@ -105,7 +105,7 @@ def _response(sae: SAE, raw: Tensor, codes: Tensor, feature: int, change: Tensor
     moved = codes.clone()
     moved[:, feature] += change
     before, after = (
-        sae.preprocess_targets.inverse(sae.decode(Codes(those, sae.n_latents), x)) for those in (codes, moved)
+        sae.in_raw_units(sae.decode(Codes(those, sae.n_latents), x)) for those in (codes, moved)
     )
     delta = after - before
     random = (
