@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from sparsight.core import Schema
+from sparsight.core import Context, Schema
 from sparsight.errors import SparsightError
 from sparsight.sources._hashing import hashed, uniform
 from sparsight.sources._pictures import Reading, UnusableError, classes_of, picture, pictures_in
@@ -25,8 +25,8 @@ PHOTOGRAPHS = (
 NAMES = ("photographs", "patches")
 """What says these, in the place of a folder."""
 _PLACE = 30
-CLASSES = 100
-"""Pictures up to which each is a class of its own."""
+AROUND = 2
+"""Patches to each side that are shown around one, at most."""
 
 
 @register("source", "patches")
@@ -34,9 +34,8 @@ class Patches(Rows):
     """Square patches at random places of pictures, pixels in [0, 1]; all places of all pictures are equally likely.
 
     Where patch number i lies is a function of the seed and i alone, so more patches begin with the same. When samples
-    are set aside, pictures stay whole: no patch that is measured overlaps one that was trained on. Classes are the
-    sub-folders, where there are several; else the pictures, where they are 100 or fewer. One picture at a time is in
-    memory, and all patches, a byte per pixel.
+    are set aside, pictures stay whole: no patch that is measured overlaps one that was trained on. Sub-folders, where
+    there are several, are classes. One picture at a time is in memory, and all patches, a byte per pixel.
 
     Args:
         path: a folder of pictures, or `photographs`: ten that scikit-image ships.
@@ -72,27 +71,55 @@ class Patches(Rows):
             for file, found in reading.each(partial(_large_enough, size=size, bands=bands, grey=grey))
         }
         self.notes = reading.notes
+        self.size, self.grey, self.files = size, grey, list(fields)
         field, row, column = _places([shape for shape in fields.values() for _ in range(bands)], size, n, seed)
         which = field // bands
-        top = field % bands * np.array([height for height, _ in fields.values()])[which] + row
-        shape = (size, size) if grey else (size, size, 3)
-        base = np.empty((n, *shape), np.uint8)
-        for number, file in enumerate(fields):
-            mine = (which == number).nonzero()[0]
-            windows = np.lib.stride_tricks.sliding_window_view(picture(file, grey), (size, size), (0, 1))
-            cut = windows[top[mine], column[mine]]
-            base[mine] = cut if grey else np.moveaxis(cut, 1, -1)
-        names, labels = _classes(list(fields), None if named else path)
-        self._groups = torch.from_numpy(field)
+        row += field % bands * np.array([height for height, _ in fields.values()])[which]
+        self._field, self._which, self._corner = torch.from_numpy(field), which, np.stack([row, column], 1)
+        folders = classes_of(self.files, path) if not named else [""]
+        classes = sorted(set(folders))
+        known = len(classes) > 1
+        base = self._cut(n)
         self._hold(
             torch.from_numpy(base.reshape(n, -1)),
-            Schema(n_inputs=base[0].size, shape=shape, classes=names),
-            labels=None if names is None else torch.tensor(labels)[torch.from_numpy(which)],
+            Schema(n_inputs=base[0].size, shape=base.shape[1:], classes=tuple(classes) if known else None),
+            labels=torch.tensor([classes.index(name) for name in folders])[which] if known else None,
         )
+
+    def _cut(self, n: int) -> np.ndarray:
+        """All patches, [n, size, size] or [n, size, size, 3]: picture by picture."""
+        base = np.empty((n, self.size, self.size, *([] if self.grey else [3])), np.uint8)
+        for number, file in enumerate(self.files):
+            mine = (self._which == number).nonzero()[0]
+            windows = np.lib.stride_tricks.sliding_window_view(picture(file, self.grey), (self.size, self.size), (0, 1))
+            cut = windows[*self._corner[mine].T]
+            base[mine] = cut if self.grey else np.moveaxis(cut, 1, -1)
+        return base
 
     def groups(self) -> Tensor:
         """The picture of each patch, or its band of it."""
-        return self._groups if self.order is None else self._groups[self.order]
+        return self._field if self.order is None else self._field[self.order]
+
+    def context(self, id: int, reach: int = 12) -> Context | None:
+        """The patch among those that would lie beside it, up to two to each side; None: its picture is not there."""
+        number = id if self.order is None else int(self.order[id])
+        file, corner, size = self.files[self._which[number]], self._corner[number], self.size
+        try:
+            whole = picture(file, grey=False)
+        except UnusableError:
+            return None
+        sides, most = np.array(whole.shape[:2]), min(AROUND, reach)
+        before = np.minimum(corner // size, most)
+        after = np.minimum((sides - corner) // size - 1, most)
+        (top, left), (rows, columns) = corner - before * size, before + 1 + after
+        here = int(before[0] * columns + before[1])
+        return Context(
+            ids=tuple(id if cell == here else -1 for cell in range(rows * columns)),
+            here=here,
+            picture=whole[top : top + rows * size, left : left + columns * size].copy(),
+            grid=(int(rows), int(columns)),
+            origin=f"{file.name}, row {corner[0]}, column {corner[1]}",
+        )
 
     @classmethod
     def opens(cls, path: str) -> dict[str, str] | None:
@@ -123,7 +150,7 @@ def _large_enough(file: Path, *, size: int, bands: int, grey: bool) -> np.ndarra
 
 
 def _places(shapes: list[tuple[int, int]], size: int, n: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of each patch the field, and row and column of its corner there, [n] each."""
+    """Of each patch the field, such as a picture, and row and column of its corner there, [n] each."""
     rows, columns = (np.array(sides) - size + 1 for sides in zip(*shapes, strict=True))
     ends = (rows * columns).cumsum()
     numbers = np.arange(n)
@@ -132,14 +159,3 @@ def _places(shapes: list[tuple[int, int]], size: int, n: int, seed: int) -> tupl
     field = np.searchsorted(ends, place, side="right")
     rest = place - (ends - rows * columns)[field]
     return field, rest // columns[field], rest % columns[field]
-
-
-def _classes(files: list[Path], path: str | None) -> tuple[tuple[str, ...] | None, list[int]]:
-    """The names of the classes, None where there are none, and the class of each picture."""
-    of = classes_of(files, path) if path is not None else [""]
-    if len(set(of)) == 1:
-        of = [file.stem for file in files]
-        if len(files) > CLASSES:
-            return None, []
-    names = sorted(set(of))
-    return tuple(names), [names.index(name) for name in of]
