@@ -98,9 +98,10 @@ def test_sub_folders_are_classes(folder: Path) -> None:
         (folder / f"{name}.png").rename(folder / "other" / f"{name}.png")
     source = Patches(path=str(folder), size=4, n=100)
     labels = source.labels()
-    assert source.schema.classes == ("", "other") and labels is not None
+    classes = source.schema.classes
+    assert classes == ("", "other") and labels is not None
     files = [source.files[group].stem for group in source.groups().tolist()]
-    assert [source.schema.classes[label] == "other" for label in labels] == [file in "bd" for file in files]
+    assert [classes[label] == "other" for label in labels] == [file in "bd" for file in files]
 
 
 def test_pictures_that_cannot_be_used_are_counted_named_and_left_out_only_where_asked(folder: Path) -> None:
