@@ -2,7 +2,9 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from safetensors.numpy import save_file
 from test_idx import write_mnist
 from test_images import write_pictures
@@ -23,9 +25,12 @@ def test_every_kind_of_file_finds_its_source(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", a=TABLE)
     save_file({"a": TABLE}, tmp_path / "x.safetensors")
     (tmp_path / "x.CSV").write_text("1,2\n3,4\n")
-    for name in ("x.npy", "x.npz", "x.safetensors", "x.CSV"):
+    (tmp_path / "x.tsv").write_text("1\t2\n3\t4\n")
+    parquet.write_table(pa.table({"a": [1], "b": [2]}), tmp_path / "x.parquet")
+    for name in ("x.npy", "x.npz", "x.safetensors", "x.CSV", "x.tsv", "x.parquet"):
         path = str(tmp_path / name)
-        assert open_source(path) == {"name": "arrays", "path": path}
+        source = "arrays" if name in ("x.npy", "x.npz", "x.safetensors") else "tables"
+        assert open_source(path) == {"name": source, "path": path}
         assert build("source", open_source(path)).schema.n_inputs == 2
 
 
@@ -59,5 +64,7 @@ def test_what_nothing_reads_is_answered_with_what_can_be_read(tmp_path: Path) ->
     (tmp_path / "x.json").write_text(json.dumps({}))
     (tmp_path / "folder.npy").mkdir()
     for name in ("x.json", "folder.npy"):
-        with pytest.raises(SparsightError, match=r"nothing reads .*: give \.npy, \.npz, \.csv, \.safetensors"):
+        with pytest.raises(
+            SparsightError, match=r"nothing reads .*: give \.npy, \.npz, \.safetensors, \.csv, \.parquet"
+        ):
             open_source(str(tmp_path / name))

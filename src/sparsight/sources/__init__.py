@@ -22,7 +22,8 @@ def open_source(path: str) -> dict[str, Any]:
     if not Path(path).exists():
         raise SparsightError(f"there is no file or folder {path!r}; {did_you_mean(path, known())}")
     raise SparsightError(
-        f"nothing reads {path!r}: give .npy, .npz, .csv, .safetensors, MNIST's idx, or a folder of pictures"
+        f"nothing reads {path!r}: give .npy, .npz, .safetensors, .csv, .parquet, .h5ad, MNIST's idx, or a folder of "
+        "pictures"
     )
 
 
