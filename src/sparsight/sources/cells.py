@@ -10,6 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from sparsight import downloads
 from sparsight.core import Schema
 from sparsight.errors import SparsightError, did_you_mean
 from sparsight.sources import _given
@@ -30,7 +31,7 @@ class Cells(Rows):
     the depth of each cell.
 
     Args:
-        path: the file.
+        path: the file, or the name of a data set that `sparsight data get` fetched.
         data: in its place an `AnnData`. No recipe can hold it.
         layer: which values; None: `X`; `raw`: those of `AnnData.raw`.
         obsm: in place of a layer, a representation of the cells such as `X_pca`.
@@ -80,7 +81,8 @@ class Cells(Rows):
 
     @classmethod
     def opens(cls, path: str) -> dict[str, str] | None:
-        return {"path": path} if Path(path).suffix.lower() == ".h5ad" and Path(path).is_file() else None
+        fits = Path(path).suffix.lower() == ".h5ad" and Path(path).is_file()
+        return {"path": path} if fits or downloads.known(path, "cells") is not None else None
 
     def _values(self, found: Any, layer: str | None) -> tuple[Any, tuple[str, ...]]:
         """A layer and the names of its genes."""
@@ -128,7 +130,8 @@ class Cells(Rows):
 
 
 def _opened(path: str) -> Any:
-    place = Path(path)
+    known = downloads.known(path, "cells")
+    place = Path(path) if known is None else known.path()
     if not place.is_file():
         raise SparsightError(f"there is no file {path!r}")
     if place.suffix.lower() != ".h5ad":
