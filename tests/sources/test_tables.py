@@ -162,6 +162,7 @@ def test_rows_that_are_held_out_have_no_part_in_what_stands_for_a_missing_value(
     job = prepare(Recipe.parse({"architecture": "topk", "n_latents": 4, "train": {"hold_out": 0.25}}), source)
     assert job.held_out is not None
     assert job.source.fingerprint() == kept.fingerprint()
+    assert any(f"the {missing} is in the place of 10 missing values" in note for note in job.notes)
 
 
 def test_what_stands_for_a_missing_value_is_part_of_the_fingerprint() -> None:

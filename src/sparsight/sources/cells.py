@@ -19,6 +19,8 @@ from sparsight.spec import register
 
 RAW = "raw"
 """The layer that is `AnnData.raw`."""
+LOOKED_AT = 1000
+"""Cells from which one sees whether values are counts."""
 
 
 @register("source", "cells")
@@ -69,6 +71,11 @@ class Cells(Rows):
         groups = None if group is None else self._column(found.obs, group)[1]
         if groups is not None and (groups < 0).any():
             raise SparsightError(f"{int((groups < 0).sum())} cells of {self._what()} have no {group!r}: give each one")
+        if per_cell is None and obsm is None and _are_counts(base):
+            self.notes = (
+                f"{self._what()}: these look like counts, of which the depth of a cell says most; per_cell=1e4 takes "
+                "their logarithms",
+            )
         self._hold(
             base if per_cell is None else self._logarithms(base, per_cell),
             Schema(n_inputs=base.shape[1], names=names, classes=classes),
@@ -127,6 +134,13 @@ class Cells(Rows):
         if sp.issparse(counts):
             return sp.csr_matrix(sp.diags_array(factor[:, 0]) @ counts).log1p().astype(np.float32)
         return torch.from_numpy(np.log1p(counts * factor).astype(np.float32))
+
+
+def _are_counts(values: Any) -> bool:
+    """Whether the first cells have whole numbers alone, and not only 0 and 1."""
+    rows = values[:LOOKED_AT]
+    some = np.asarray(rows.data if sp.issparse(rows) else rows)
+    return bool(some.size and (some >= 0).all() and (some == np.floor(some)).all() and some.max() > 1)
 
 
 def _opened(path: str) -> Any:

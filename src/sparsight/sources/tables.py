@@ -102,6 +102,8 @@ class Tables(Rows):
         }
         self._stand_in: Tensor | None = None
         if self._gaps:
+            lacking = sum(int(columns[name].missing.sum()) for name in self._gaps)
+            self.notes = (f"{self._what()}: the {missing} is in the place of {lacking} missing values",)
             self._fit()
 
     def _read(self, data: Any, asked: Asked, weight: str | None) -> list[Column]:
