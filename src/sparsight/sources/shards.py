@@ -38,6 +38,9 @@ class FromShards(Rows):
         SparsightError: the folder holds no shards, or some that do not belong together, are missing or damaged.
     """
 
+    stored = True
+    finite = True  # the writer refused all else
+
     def __init__(self, *, path: str, check: bool | None = None) -> None:
         self.path = path
         folder = open_folder(path)
