@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import nn
 
-WORDS = (
-    """the a in of and light water earth heaven day night was were good god saw called made upon face deep""".split()
-)
+WORDS = [
+    "the", "a", "in", "of", "and", "light", "water", "earth", "heaven", "day", "night", "was", "were", "good",
+    "god", "saw", "called", "made", "upon", "face", "deep",
+]  # fmt: skip
 TEXTS = [
     "in the heaven was light and the light was good",
     "god called the light day and the night was upon the deep",

@@ -9,6 +9,7 @@ import pytest
 import torch
 from test_idx import write_idx
 from test_images import write_pictures
+from torch import nn
 
 from sparsight.core import SAE, Example, Schema, Source
 from sparsight.distributed import World
@@ -85,7 +86,24 @@ def codes(folder: Path, changed: bool) -> Source:
     return build("source", {"name": "codes", "run": str(folder / "run")}, source=arrays(folder, changed))
 
 
+class Squares(nn.Module):
+    """Makes of each picture of 5 × 6 pixels five samples of six."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Identity()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.inner(x[:, 0] + x[:, 0].square())
+
+
+def activations(folder: Path, changed: bool) -> Source:
+    feed = {"name": "items", "source": build("source", "arrays", data=pictures(changed)[15:21]), "per_block": 4}
+    return build("source", {"name": "activations", "at": "inner", "pool": 10}, model=Squares(), feed=feed)
+
+
 EXAMPLES: dict[str, Callable[[Path, bool], Source]] = {
+    "activations": activations,
     "arrays": arrays,
     "codes": codes,
     "digits": digits,

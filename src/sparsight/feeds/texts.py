@@ -17,6 +17,8 @@ from sparsight.spec import register
 
 _CHOICE, _ORDER = 31, 32
 Count = Annotated[int, Field(ge=1)]
+CONTEXT = 128
+"""Tokens in a sequence, where nothing is said."""
 TOKENISED = 512
 """Documents that are given to the tokenizer at once."""
 NO_ITEM = -1
@@ -37,7 +39,7 @@ class Texts(Feed):
             none, each line. Any other file is one document.
         documents: in its place texts in memory. No recipe can hold them.
         field: of the lines of a `.jsonl`.
-        context: tokens in a sequence, with special ones.
+        context: tokens in a sequence, with special ones; None: 128, or what the model reads at most.
         arrange: None: `pack` for models that predict the next token, else `bucket`.
         special: whether tokens that the tokenizer adds, such as [CLS], are samples.
         sinks: whether the first place of a sequence is a sample, where the model predicts the next token: attention
@@ -59,7 +61,7 @@ class Texts(Feed):
         path: str | None = None,
         documents: Any = None,
         field: str = "text",
-        context: Count = 128,
+        context: Count | None = None,
         arrange: Literal["pack", "bucket"] | None = None,
         special: bool = False,
         sinks: bool = False,
@@ -72,6 +74,7 @@ class Texts(Feed):
             raise SparsightError("texts takes a path, or documents in memory: give one of the two")
         if host.tokenizer is None:
             raise SparsightError(f"{host.name} has no tokenizer: it reads no text")
+        context = min(CONTEXT, host.n_context or CONTEXT) if context is None else context
         if host.n_context is not None and context > host.n_context:
             raise SparsightError(f"context is {context}, and {host.name} reads {host.n_context} tokens at most")
         self.host, self.special, self.context = host, special, context

@@ -18,6 +18,8 @@ from sparsight.models.host import Host
 from sparsight.spec import describe
 
 Channels = Literal["first", "last"]
+SMALLEST = 15
+"""Rows of a picture, one after the other, that are not yet taken for a grid, or for a grid and a class token."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,9 +101,10 @@ class Reading:
         if given.ndim == 2:
             return Site(width=given.shape[1])
         places = given.shape[1]
-        skipped = 1 if not _square(places) and _square(places - 1) and not self.special else 0
+        pictures = self.feed.kind == "pictures" and places > SMALLEST
+        skipped = int(pictures and not _square(places) and _square(places - 1) and not self.special)
         side = math.isqrt(places - skipped)
-        on_grid = self.feed.kind == "pictures" and side * side == places - skipped
+        on_grid = pictures and side * side == places - skipped
         return Site(
             width=given.shape[2],
             cells=places - skipped,
