@@ -34,8 +34,6 @@ class Datasets(Rows):
         data = _opened(path, part)
         column = _chosen(data, column, path)
         base = _Picked(data.with_format("numpy", columns=[column]), column, path)
-        if not base.shape[0]:
-            raise SparsightError(f"{path!r} holds 0 samples: there is nothing to train on")
         shape = base.shape[1:] if len(base.shape) > 2 else None
         self._hold(base, Schema(n_inputs=int(np.prod(base.shape[1:])), shape=shape))
 
@@ -102,14 +100,10 @@ def _chosen(data: Any, column: str | None, path: str) -> str:
         if column not in names:
             raise SparsightError(f"{path!r} has no column {column!r}: there is {', '.join(names)}")
         return column
-    plain = {name for name in names if getattr(data.features[name], "dtype", "list") in PLAIN}
-    wide = [name for name in names if name not in plain]
+    import datasets
+
+    one = (datasets.Value, datasets.ClassLabel)
+    wide = [name for name in names if not isinstance(data.features[name], one)]
     if len(wide) != 1:
         raise SparsightError(f"{path!r} has the columns {', '.join(names)}: name one that holds vectors")
     return wide[0]
-
-
-PLAIN = {"string", "large_string", "bool", "null", "binary", "large_binary"} | {
-    f"{kind}{size}" for kind in ("int", "uint", "float") for size in (8, 16, 32, 64)
-}
-"""Types of which a row holds one."""
