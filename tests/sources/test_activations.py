@@ -118,3 +118,21 @@ def test_layers_with_other_numbers_of_places_are_not_put_together(net: Host) -> 
 def test_a_corpus_of_one_document_cannot_be_divided(bert: Host) -> None:
     with pytest.raises(SparsightError, match="holding 10% of 1 groups of samples out leaves none to train on"):
         source(bert, documents=[" ".join(TEXTS)]).split(0.1, 0)
+
+
+def test_a_model_that_gives_nan_is_one_sentence() -> None:
+    class Broken(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = torch.nn.Identity()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.inner(x.flatten(1).masked_fill(x.flatten(1) == 5, torch.nan))
+
+    rows = torch.arange(40.0).view(10, 4)
+    feed = {"name": "items", "source": build("source", "arrays", data=rows), "per_block": 4}
+    live = build("source", {"name": "activations", "at": "inner"}, model=Broken(), feed=feed)
+    with pytest.raises(
+        SparsightError, match="NaN or infinity for 1 of the 4 samples of block 0 .the first is sample 1"
+    ):
+        live.gather(torch.arange(10))

@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
@@ -46,6 +47,9 @@ class Activations(Source):
         SparsightError: there is no such model, layer or text, or the model fails on what is fed to it.
     """
 
+    stored = True
+    finite = True
+
     def __init__(
         self,
         *,
@@ -76,6 +80,7 @@ class Activations(Source):
         )
         self._places = Places(self.reading, self.at[0])
         self._held: OrderedDict[int, dict[str, Tensor]] = OrderedDict()
+        self._lock = threading.Lock()
         self._numbers = Numbers(None)
 
     def __len__(self) -> int:
@@ -87,14 +92,27 @@ class Activations(Source):
         return torch.arange(len(self)) if self._numbers.order is None else self._numbers.order
 
     def _block(self, number: int) -> dict[str, Tensor]:
-        if number not in self._held:
-            self._held[number] = self.reading.rows(number)
-            sizes = [int(self.starts[n + 1] - self.starts[n]) for n in self._held]
-            while len(sizes) > 1 and sum(sizes) > 2 * self.pool:
-                self._held.popitem(last=False)
-                sizes.pop(0)
-        self._held.move_to_end(number)
-        return self._held[number]
+        with self._lock:  # batches are read ahead while held-out samples are looked at
+            if number not in self._held:
+                self._held[number] = self._finite(number)
+                sizes = [int(self.starts[n + 1] - self.starts[n]) for n in self._held]
+                while len(sizes) > 1 and sum(sizes) > 2 * self.pool:
+                    self._held.popitem(last=False)
+                    sizes.pop(0)
+            self._held.move_to_end(number)
+            return self._held[number]
+
+    def _finite(self, number: int) -> dict[str, Tensor]:
+        rows = self.reading.rows(number)
+        for name, found in rows.items():
+            bad = (~found.isfinite().all(1)).nonzero().squeeze(1)
+            if len(bad):
+                raise SparsightError(
+                    f"the layer {name!r} gives NaN or infinity for {len(bad)} of the {len(found)} samples of block "
+                    f"{number} (the first is sample {int(self.starts[number]) + int(bad[0])}): run it in float32, or "
+                    "find out where they come from"
+                )
+        return rows
 
     def _gathered(self, ids: Tensor, names: Sequence[str]) -> Tensor:
         rows = self._rows[ids].numpy()
