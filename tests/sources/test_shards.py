@@ -10,7 +10,7 @@ import torch
 
 from sparsight.core import Source
 from sparsight.errors import SparsightError
-from sparsight.job import Recipe, prepare
+from sparsight.job import Recipe, data_of, prepare, train
 from sparsight.shards import ShardWriter
 from sparsight.sources import open_source
 from sparsight.spec import build
@@ -210,3 +210,19 @@ def test_all_that_comes_before_the_first_step_reads_a_glance(tmp_path: Path, mon
     seen.clear()
     job.source.fingerprint()
     assert not seen
+
+
+def test_what_is_measured_after_a_training_is_a_glance_and_is_said(tmp_path: Path) -> None:
+    write(tmp_path / "shards", 140_000)
+    asked = {
+        "n_latents": 4,
+        "architecture": {"name": "topk", "k": 2},
+        "preprocess": ["standardise"],
+        "source": {"name": "shards", "path": str(tmp_path / "shards"), "check": False},
+        "train": {"hold_out": 0.5, "epochs": 0.01, "batch_size": 256},
+    }
+    run = train(Recipe.parse(asked), tmp_path / "run")
+    assert run.summary is not None
+    assert run.summary["measured_on"] == "65,536 of 70,000 held-out samples"
+    training, measured = data_of(run)
+    assert (len(training), len(measured)) == (70_000, 70_000), "up to 1,048,576"

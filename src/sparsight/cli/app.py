@@ -448,3 +448,27 @@ def verify(
     )
     if not holds:
         raise typer.Exit(1)
+
+
+fetched = typer.Typer(help="Check data that lie in folders of shards.", rich_markup_mode="rich")
+app.add_typer(fetched, name="data")
+
+
+@fetched.callback()
+def _data() -> None: ...
+
+
+@fetched.command()
+def check(
+    folder: Annotated[Path, typer.Argument(help="A folder of shards, such as `sparsight harvest` writes.")],
+    as_json: AsJson = False,
+) -> None:
+    """Compare every file of a folder of shards with its checksum, and say what is in it.
+
+    For example: [bold]sparsight data check shards[/bold]
+
+    A file that is missing, cut off or damaged is named.
+    """
+    from sparsight.cli import checking
+
+    checking.check(folder, as_json=as_json, console=Console(stderr=as_json, highlight=False))
