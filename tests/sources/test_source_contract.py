@@ -94,6 +94,33 @@ def sites(folder: Path, changed: bool) -> Source:
     return build("source", {"name": "sites", "sites": parts})
 
 
+def zarr(folder: Path, changed: bool) -> Source:
+    import zarr
+
+    place = str(folder / f"{changed}.zarr")
+    zarr.save_array(place, pictures(changed), mode="w")
+    return build("source", {"name": "zarr", "path": place})
+
+
+def datasets(folder: Path, changed: bool) -> Source:
+    import datasets
+
+    place = str(folder / f"data-set-{changed}")
+    rows = pictures(changed).reshape(N, -1).astype(np.float32)
+    datasets.Dataset.from_dict({"x": rows, "number": np.arange(N)}).save_to_disk(place)
+    return build("source", {"name": "datasets", "path": place})
+
+
+def parquet(folder: Path, changed: bool) -> Source:
+    import pyarrow
+    import pyarrow.parquet
+
+    place = str(folder / f"{changed}.parquet")
+    rows = pictures(changed).reshape(N, -1).tolist()
+    pyarrow.parquet.write_table(pyarrow.table({"x": rows, "number": range(N)}), place, row_group_size=7)
+    return build("source", {"name": "parquet", "path": place})
+
+
 def shards(folder: Path, changed: bool) -> Source:
     place = folder / f"shards-{changed}"
     if not place.exists():
@@ -142,11 +169,14 @@ EXAMPLES: dict[str, Callable[[Path, bool], Source]] = {
     "idx": idx,
     "images": images,
     "patches": patches,
+    "datasets": datasets,
+    "parquet": parquet,
     "planted": planted,
     "shards": shards,
     "synthetic": synthetic,
     "sites": sites,
     "tables": tables,
+    "zarr": zarr,
 }
 """For each source how to make one of 30 samples, all different, or the same with one value changed."""
 

@@ -450,7 +450,7 @@ def verify(
         raise typer.Exit(1)
 
 
-fetched = typer.Typer(help="Fetch data sets, and list those there are.", rich_markup_mode="rich")
+fetched = typer.Typer(help="Fetch data sets, list those there are, and check shards.", rich_markup_mode="rich")
 app.add_typer(fetched, name="data")
 
 
@@ -482,3 +482,19 @@ def list_(as_json: AsJson = False) -> None:
     from sparsight.cli import fetching
 
     fetching.show(as_json=as_json, console=console)
+
+
+@fetched.command()
+def check(
+    folder: Annotated[Path, typer.Argument(help="A folder of shards, such as `sparsight harvest` writes.")],
+    as_json: AsJson = False,
+) -> None:
+    """Compare every file of a folder of shards with its checksum, and say what is in it.
+
+    For example: [bold]sparsight data check shards[/bold]
+
+    A file that is missing, cut off or damaged is named.
+    """
+    from sparsight.cli import checking
+
+    checking.check(folder, as_json=as_json, console=Console(stderr=as_json, highlight=False))
