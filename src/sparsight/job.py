@@ -178,7 +178,7 @@ def prepare(
     else:
         like = None
         sae.preprocess.fit(lambda: (batch.inputs for batch in training.chunks()), training.schema)
-    notes = [note for part in sae.preprocess for note in part.notes]
+    notes = [*training.notes, *(note for part in sae.preprocess for note in part.notes)]
     if sae.own_targets is not None:
         sae.own_targets.fit(lambda: _targets(training), training.schema.of_targets)
         notes += [f"of the targets: {note}" for part in sae.own_targets for note in part.notes]

@@ -19,6 +19,8 @@ class Source(ABC):
     """Where samples come from. Sources stay raw; what is done to them is a `Preprocess`."""
 
     schema: Schema
+    notes: tuple[str, ...] = ()
+    """What was found on opening that the user should know, a sentence each."""
 
     @classmethod
     def opens(cls, path: str) -> dict[str, Any] | None:
@@ -96,6 +98,10 @@ class Source(ABC):
             kept, held = (chosen.nonzero().squeeze(1) for chosen in (~aside[group], aside[group]))
         return self.take(kept), self.take(held)
 
+    def deal(self, size: int, seed: int, start: int) -> Iterator[Tensor]:
+        """The samples of each batch from step `start` on, [size]: every sample once in each epoch, in a new order."""
+        return orders(len(self), size, seed, start)
+
     def batches(self, size: int, seed: int, start: int = 0, world: World | None = None) -> Iterator[Batch]:
         """Endless shuffled batches from step `start` on; the order is a function of (seed, step).
 
@@ -106,7 +112,7 @@ class Source(ABC):
         if size % world.size:
             raise SparsightError(f"a batch of {size} cannot be shared by {world.size} processes: take a multiple of it")
         positions = torch.arange(world.rank, size, world.size)
-        for step, ids in enumerate(orders(len(self), size, seed, start), start):
+        for step, ids in enumerate(self.deal(size, seed, start), start):
             yield Batch(self, ids if world.size == 1 else ids[positions], positions, size, step)
 
     def chunks(self, size: int = 1024) -> Iterator[Batch]:

@@ -1,0 +1,132 @@
+"""Reading shards: any rows of any column, without mapping them, so that memory does not grow with what was read."""
+
+import hashlib
+import os
+import sys
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sparsight.errors import SparsightError
+from sparsight.shards.index import TYPES, Folder
+
+OPEN = 256
+"""Files that are open at once."""
+_CHUNK = 2**22
+
+
+class Shards:
+    """The rows of a folder of shards, numbered through: the writers by name, the shards of each in order.
+
+    Mapped pages would count as memory of the process, and a training touches all of them. So rows are read by their
+    place in the file, those that follow each other at once.
+    """
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+        self.starts = np.array([*(part.start for part in folder.parts), len(folder)], np.int64)
+        self._open: OrderedDict[Path, int] = OrderedDict()
+        self._lock = threading.Lock()  # a file that one thread reads is not closed by another
+        weakref.finalize(self, _close, self._open)
+
+    def __len__(self) -> int:
+        return len(self.folder)
+
+    def read(self, column: str, ids: np.ndarray) -> Tensor:
+        """Some rows of a column as they are stored, [n, width] or [n]."""
+        kind, n = self.folder.columns[column], len(ids)
+        dtype, row_bytes = TYPES[kind.type], kind.row_bytes
+        shape = (n,) if kind.width is None else (n, kind.width)
+        if not n:
+            return torch.empty(shape, dtype=dtype)
+        order = None if (ids[1:] > ids[:-1]).all() else np.argsort(ids, kind="stable")
+        there = ids if order is None else ids[order]
+        shard = np.searchsorted(self.starts, there, "right") - 1
+        first = np.flatnonzero(np.r_[True, (there[1:] != there[:-1] + 1) | (shard[1:] != shard[:-1])])
+        length = (np.diff(np.r_[first, n]) * row_bytes).tolist()
+        offset = ((there[first] - self.starts[shard[first]]) * row_bytes).tolist()
+        runs = zip(shard[first].tolist(), length, offset, strict=True)
+        with self._lock:
+            content = bytearray().join(self._run(column, number, size, at) for number, size, at in runs)
+        rows = torch.frombuffer(content, dtype=torch.uint8).view(n, row_bytes)
+        if sys.byteorder == "big":
+            rows = rows.view(n, -1, dtype.itemsize).flip(2).contiguous().view(n, row_bytes)
+        if order is not None:
+            back = np.empty_like(order)
+            back[order] = np.arange(n)
+            rows = rows[torch.from_numpy(back)]
+        return rows.view(dtype).reshape(shape)
+
+    def whole(self, column: str) -> Tensor:
+        """All rows of a column."""
+        return self.read(column, np.arange(len(self)))
+
+    def _run(self, column: str, number: int, size: int, at: int) -> bytes:
+        """Bytes of the file of a column in one shard."""
+        place = self.folder.file(self.folder.parts[number], column)
+        handle = self._handle(place)
+        found = _pread(handle, size, at)
+        while len(found) < size:
+            more = _pread(handle, size - len(found), at + len(found))
+            if not more:
+                raise SparsightError(f"{str(place)!r} was cut off while it was read: copy it again")
+            found += more
+        return found
+
+    def _handle(self, place: Path) -> int:
+        handle = self._open.get(place)
+        if handle is None:
+            try:
+                handle = os.open(place, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            except OSError as error:
+                raise SparsightError(f"{str(place)!r} cannot be read: {error.strerror}") from None
+            self._open[place] = handle
+            if len(self._open) > OPEN:
+                os.close(self._open.popitem(last=False)[1])
+        return handle
+
+
+def check(folder: Folder, tell: Callable[[int], None] | None = None) -> None:
+    """Compare every file with its checksum.
+
+    Args:
+        folder: whose.
+        tell: is told of the bytes that were read since it was last.
+
+    Raises:
+        SparsightError: a file is damaged; the sentence names it, or the first few.
+    """
+    damaged = []
+    for place, _, sha256 in folder.files():
+        hasher = hashlib.sha256()
+        with place.open("rb", buffering=0) as file:
+            while content := file.read(_CHUNK):
+                hasher.update(content)
+                if tell is not None:
+                    tell(len(content))
+        if hasher.hexdigest() != sha256:
+            damaged.append(place)
+    if damaged:
+        names = ", ".join(repr(str(place)) for place in damaged[:5])
+        raise SparsightError(
+            f"{len(damaged)} files of shards are damaged, and do not have their checksums ({names}"
+            f"{', ...' if len(damaged) > 5 else ''}): copy them again, or write them anew"
+        )
+
+
+def _pread(handle: int, size: int, at: int) -> bytes:
+    if hasattr(os, "pread"):
+        return os.pread(handle, size, at)
+    os.lseek(handle, at, os.SEEK_SET)  # Windows
+    return os.read(handle, size)
+
+
+def _close(handles: OrderedDict[Path, int]) -> None:
+    for handle in handles.values():
+        os.close(handle)
