@@ -1,13 +1,16 @@
 """Samples that are parts of something: tokens of texts, and cells of pictures."""
 
 import hashlib
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from sparsight.core import Context, Schema, Source, generator
+from sparsight.shards import ShardWriter
 
 KINDS = {
     "animal": (" fox", " dog", " cat"),
@@ -104,6 +107,31 @@ class Cells(Source):
         picture[row * CELL : (row + 1) * CELL, column * CELL : (column + 1) * CELL] = (220, 40, 30)
         ids = tuple(range(which * self.cells, (which + 1) * self.cells))
         return Context(ids=ids, here=id % self.cells, picture=picture, grid=GRID, origin=f"picture-{which}.png")
+
+
+def write_texts(folder: Path, texts: Texts) -> Path:
+    """Shards of them."""
+    about = {"kind": "text"}
+    columns = {"x": ("float32", WIDTH), "item": "int32", "position": "int32", "token": "int32"}
+    with ShardWriter(folder, columns, about=about) as writer:
+        position = torch.arange(len(texts)) % int((texts.item == 0).sum())
+        writer.append(x=texts.rows, item=texts.item, position=position, token=texts.token)
+        writer.mark(None)
+    (folder / "vocabulary.json").write_text(json.dumps(VOCABULARY))
+    (folder / "items.json").write_text(json.dumps([f"document {n}" for n in range(1 + int(texts.item.max()))]))
+    return folder
+
+
+def write_cells(folder: Path, cells: Cells) -> Path:
+    """Shards of them."""
+    columns = {"x": ("float32", WIDTH), "item": "int32", "position": "int32"}
+    with ShardWriter(folder, columns, about={"kind": "pictures", "grid": list(GRID)}) as writer:
+        writer.append(x=cells.rows, item=cells.groups(), position=torch.arange(len(cells)) % cells.cells)
+        writer.mark(None)
+    pictures = [cells.context(n).picture for n in range(0, len(cells), cells.cells)]
+    np.save(folder / "pictures.npy", np.stack([picture for picture in pictures if picture is not None]))
+    (folder / "items.json").write_text(json.dumps([f"picture-{n}.png" for n in range(len(pictures))]))
+    return folder
 
 
 def words_of(texts: Texts, ids: Sequence[int]) -> list[str]:

@@ -91,10 +91,10 @@ def survey(
         pass_.update(batch.ids, sae.encode(x).map(torch.Tensor.cpu), inputs, batch.weight)
         pass_.look_at_silent(sae, x, batch.weight)
     sae.train(training)
-    columns = [*pass_.columns(sae), *pass_.together(neighbours), *_filters(sae, pass_.inputs, neighbours, fits)]
-    samples = {"n": len(source), "sha256": source.fingerprint(), "classes": source.schema.classes}
-    labels, samples["words"] = pass_.in_words()
-    columns += labels
+    labels, words = pass_.in_words()
+    columns = [*pass_.columns(sae), *labels, *pass_.together(neighbours)]
+    columns += _filters(sae, pass_.inputs, neighbours, fits)
+    samples = {"n": len(source), "sha256": source.fingerprint(), "classes": source.schema.classes, "words": words}
     return Atlas({column.name: column for column in columns}, pass_.figures(), samples)
 
 
@@ -275,7 +275,9 @@ def _labels(of: str, meter: Labels, n: int) -> list[Column]:
     """A label for each feature, and how well it tells where it fires."""
     found, what = meter.labelled(), "word" if of == "label" else "class"
     chosen = f"{'words' if of == 'label' else 'classes'} that tell where it fires (Monroe et al. 2008), on half of the samples"
-    score = f"φ of firing with its {what} being in {of}_ids, on the other half; 95 % of chance is below {found.high:.2g}"
+    score = (
+        f"φ of firing with its {what} being in {of}_ids, on the other half; 95 % of chance is below {found.high:.2g}"
+    )
     figures = (
         ("ids", found.words, chosen, None),
         ("score", found.score, score, found.null),

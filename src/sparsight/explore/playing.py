@@ -25,7 +25,7 @@ from sparsight.explore.reading import answer, body, opened
 from sparsight.explore.shelf import Opened, Shelf
 from sparsight.run import Run
 from sparsight.spec import explain
-from sparsight.views import building, contexts, playing
+from sparsight.views import building, contexts, playing, words
 from sparsight.views.features import numbers, within
 
 
@@ -83,12 +83,13 @@ def _takes(run: Run, n_inputs: int) -> bool:
 
 def _play(one: Opened, asked: Asked) -> Response:
     """A sample with codes that are set. `largest`: the largest code of each listed feature on the data.
-    `context`: what a sample of the data is a part of."""
+    `labels`: of those features, None where samples are no words. `context`: what a sample of the data is a part of."""
     raw, target = _sample(one, asked)
     found = playing.played(one.sae, raw, asked.edits, asked.most, mean=_ground(one).outputs.mean, target=target)
     atlas = one.atlas_if_any
     largest = None if atlas is None else numbers(np.asarray(atlas["max"][found.features.numpy()]))
-    return answer({**found.record(), "largest": largest, "context": _context(one, asked)})
+    labels = None if atlas is None or not words.known(atlas) else words.lines(atlas, found.features.tolist())
+    return answer({**found.record(), "largest": largest, "labels": labels, "context": _context(one, asked)})
 
 
 def _context(one: Opened, asked: Asked) -> dict[str, Any] | None:

@@ -19,6 +19,8 @@ PRIOR = 10.0
 """Samples that the Dirichlet prior is worth."""
 SURE = 1.96
 """Of the standard deviations by which a word must be more frequent where the feature fires."""
+WAITING = 2**19
+"""Entries that are gathered before some of them are drawn: sorting them all at once costs a tenth."""
 BLOCK = 8192
 """Features that are looked at at once."""
 _PURPOSE = 13
@@ -68,16 +70,32 @@ class Labels:
         known = words >= 0
         self.totals = [torch.bincount(words[known & (self.half == h)], minlength=n_words).double() for h in (0, 1)]
         n = min(DRAWN, max(FEWEST, BUDGET // n_latents))
-        self.drawn = [Kept(n_latents, n) for _ in range(2)]
+        self._drawn = [Kept(n_latents, n) for _ in range(2)]
+        self._waiting: list[list[tuple[Tensor, Tensor, Tensor, Tensor]]] = [[], []]
         self.fired = torch.zeros(2, n_latents, dtype=torch.float64)
 
     def update(self, features: Tensor, ids: Tensor, values: Tensor, keys: Tensor) -> None:
         """Add entries, [nnz] each: which feature fired in which sample, its code, and a random number."""
         half = torch.where(self.words[ids] >= 0, self.half[ids], NOTHING)
         for h in (0, 1):
-            some = half == h
-            self.fired[h] += torch.bincount(features[some], minlength=self.fired.shape[1])
-            self.drawn[h].update(features[some], ids[some], values[some], keys[some])
+            here = half == h
+            self.fired[h] += torch.bincount(features[here], minlength=self.fired.shape[1])
+            some = (here & (keys > self._drawn[h].keys[features, -1])).nonzero().squeeze(1)
+            self._waiting[h].append((features[some], ids[some], values[some], keys[some]))
+            if sum(len(part[0]) for part in self._waiting[h]) > WAITING:
+                self._settle(h)
+
+    def _settle(self, half: int) -> None:
+        """Draw from those that wait."""
+        if self._waiting[half]:
+            features, ids, values, keys = (torch.cat(parts) for parts in zip(*self._waiting[half], strict=True))
+            self._drawn[half].update(features, ids, values, keys)
+            self._waiting[half] = []
+
+    def drawn(self, half: int) -> Kept:
+        """The samples of a half that were drawn for each feature."""
+        self._settle(half)
+        return self._drawn[half]
 
     def activity(self, n: int = LONGEST) -> tuple[Tensor, Tensor]:
         """The words that most of a feature's activity goes to, and their shares Σ_b∈word |codes_b| / Σ_b |codes_b|.
@@ -85,14 +103,14 @@ class Labels:
         Returns:
             words and shares, [F, n], descending; −1 and 0 where there are fewer.
         """
-        words, sizes = torch.cat([self._drawn(0), self._drawn(1)], 1), [kept.values.abs() for kept in self.drawn]
-        found, sums = _tallied(words, torch.cat(sizes, 1).double())
+        words = torch.cat([self._drawn_words(h) for h in (0, 1)], 1)
+        found, sums = _tallied(words, torch.cat([self.drawn(h).values.abs() for h in (0, 1)], 1).double())
         shares, best = (sums / sums.sum(1, keepdim=True).clamp_min(1e-300)).topk(min(n, found.shape[1]), dim=1)
         return torch.where(shares > 0, found.gather(1, best), NOTHING), shares
 
     def labelled(self) -> Labelled:
         """A label for each feature with its score."""
-        drawn = [self._drawn(h) for h in (0, 1)]
+        drawn = [self._drawn_words(h) for h in (0, 1)]
         words = self._chosen(drawn[0])
         score, precision, recall = self._scored(words, drawn[1])
         at_random = [self._dealt(drawn[h], h) for h in (0, 1)]
@@ -101,9 +119,9 @@ class Labels:
         null, high = (float(chance.mean()), float(chance.quantile(0.95))) if len(chance) else (math.nan, math.nan)
         return Labelled(words, score, precision, recall, null, high)
 
-    def _drawn(self, half: int) -> Tensor:
+    def _drawn_words(self, half: int) -> Tensor:
         """The words of the samples that were drawn, [F, n]; −1 where there are fewer."""
-        ids = self.drawn[half].ids
+        ids = self.drawn(half).ids
         return torch.where(ids >= 0, self.words[ids.clamp_min(0)], NOTHING)
 
     def _dealt(self, drawn: Tensor, half: int) -> Tensor:
@@ -116,9 +134,8 @@ class Labels:
 
     def _chosen(self, drawn: Tensor) -> Tensor:
         """The label of each feature, [F, LONGEST]."""
-        return torch.cat(
-            [self._choice(block, fired) for block, fired in zip(drawn.split(BLOCK), self.fired[0].split(BLOCK), strict=True)]
-        )
+        blocks = zip(drawn.split(BLOCK), self.fired[0].split(BLOCK), strict=True)
+        return torch.cat([self._choice(block, fired) for block, fired in blocks])
 
     def _choice(self, drawn: Tensor, fired: Tensor) -> Tensor:
         word, count = _tallied(drawn, torch.ones(drawn.shape, dtype=torch.float64))
@@ -141,7 +158,10 @@ class Labels:
     def _scored(self, label: Tensor, drawn: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """φ, precision and recall on the half that chose nothing, [F] each."""
         there = torch.cat(
-            [(a[:, :, None] == b[:, None, :]).any(2).sum(1) for a, b in zip(drawn.split(BLOCK), label.split(BLOCK), strict=True)]
+            [
+                ((a[:, :, None] == b[:, None, :]).any(2) & (a >= 0)).sum(1)
+                for a, b in zip(drawn.split(BLOCK), label.split(BLOCK), strict=True)
+            ]
         )
         n, total = (drawn >= 0).sum(1), self.totals[1].sum()
         share = torch.where(label >= 0, self.totals[1][label.clamp_min(0)], 0).sum(1) / total

@@ -100,7 +100,10 @@ def _features(held: Held, base: str, run: Run, atlas: Atlas, measured: Source, s
     held.put_table(f"{base}/feature", shown, BLOCK, records)
     held.put_table(f"{base}/samples", sorted(needed), BLOCK, lambda ids: tiles.of_samples(measured, torch.tensor(ids)))
     held.put_table(
-        f"{base}/picture", sorted(pictured), FEW, lambda ids: _json([contexts.picture(measured, at, SIDE) for at in ids])
+        f"{base}/picture",
+        sorted(pictured),
+        FEW,
+        lambda ids: _json([contexts.picture(measured, at, SIDE) for at in ids]),
     )
     if words.labelled(atlas) is not None:
         held.put_table(f"{base}/words", shown, BLOCK, lambda ids: _json(words.told(atlas, ids)))

@@ -35,6 +35,15 @@ class Surroundings:
             return "pictures"
         return None
 
+    @cached_property
+    def words(self) -> tuple[str, ...] | None:
+        """The text of each token; None: rows are no tokens.
+
+        Raises:
+            SparsightError: the vocabulary is damaged.
+        """
+        return tuple(self._vocabulary) if self.kind == "text" else None
+
     def around(self, row: int, reach: int) -> Context | None:
         """What a row is a part of, with the numbers of rows in place of those of samples; None: it is a whole.
 

@@ -79,6 +79,14 @@ class FromShards(Rows):
         ids[found.here] = id
         return replace(found, ids=tuple(ids))
 
+    def words(self) -> tuple[Tensor, tuple[str, ...]] | None:
+        texts = self._around.words
+        if texts is None:
+            return None
+        numbers = self.shards.whole("token").long()
+        numbers = numbers if self.order is None else numbers[self.order]
+        return torch.where((numbers >= 0) & (numbers < len(texts)), numbers, -1), texts
+
     def _samples(self, rows: Tensor) -> list[int]:
         """The sample of this part that each row is; −1: none."""
         assert self.order is not None

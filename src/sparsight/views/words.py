@@ -34,7 +34,9 @@ def told(atlas: Atlas, ids: Sequence[int]) -> list[dict[str, Any]]:
     which, kind = np.asarray(ids, np.int64), labelled(atlas)
     vocabulary = atlas.samples.get("words") or ()
     said = vocabulary if kind == "words" else atlas.samples.get("classes") or ()
-    found: list[dict[str, Any]] = [{"label": [], "score": None, "precision": None, "recall": None, "words": []} for _ in ids]
+    found: list[dict[str, Any]] = [
+        {"label": [], "score": None, "precision": None, "recall": None, "words": []} for _ in ids
+    ]
     if kind is not None:
         name = KINDS[kind]
         for one, row in zip(found, atlas[f"{name}_ids"][which].tolist(), strict=True):
@@ -49,8 +51,9 @@ def told(atlas: Atlas, ids: Sequence[int]) -> list[dict[str, Any]]:
     return found
 
 
-def lines(atlas: Atlas) -> list[str] | None:
-    """The label of every feature as a line, empty where it has none; None: there are no labels."""
+def lines(atlas: Atlas, ids: Sequence[int] | None = None) -> list[str] | None:
+    """The labels of features, of all where `ids` is None, as a line each, empty where there is none; None: there are no
+    labels at all."""
     if labelled(atlas) is None:
         return None
-    return [", ".join(one["label"]) for one in told(atlas, range(len(atlas)))]
+    return [", ".join(one["label"]) for one in told(atlas, range(len(atlas)) if ids is None else ids)]

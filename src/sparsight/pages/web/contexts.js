@@ -110,7 +110,11 @@ export function cells(run, { picture, grid, codes, here, origin }, most, choose 
     pen.imageSmoothingEnabled = image.naturalWidth >= node.width;
     pen.drawImage(image, 0, 0, node.width, node.height);
     if (codes && !node.dataset.bare) {
-      pen.fillStyle = "rgba(0, 0, 0, .35)";
+      pen.globalCompositeOperation = "saturation"; // colours are those of the codes alone
+      pen.fillStyle = "#000";
+      pen.fillRect(0, 0, node.width, node.height);
+      pen.globalCompositeOperation = "source-over";
+      pen.fillStyle = "rgba(0, 0, 0, .25)";
       pen.fillRect(0, 0, node.width, node.height);
       codes.forEach((code, n) => {
         const part = strength(code, most);

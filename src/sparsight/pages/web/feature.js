@@ -173,7 +173,7 @@ function inContext(run, one, kinds) {
   const fill = () => inner.replaceChildren(...kinds.flatMap((kind) => [element("h3", {}, KINDS[kind]), shown(run, one.examples[kind], one.measures.max ?? 0, () => !lay.checked)]));
   fill();
   const pictures = one.examples[kinds[0]].some(({ context }) => context?.grid);
-  const said = pictures ? "Frames mark the cell that is the sample; point at a cell for its code." : "The darker a token, the larger its code; the underlined one is the sample. Point at a token for its code.";
+  const said = pictures ? "From yellow to red, the larger a cell's code; the sample has a frame. Point at a cell for its number." : "The stronger its colour, the larger a token's code; the sample is underlined. Point at a token for its number.";
   return [element("p", { className: "soft" }, said), pictures && element("label", { className: "check" }, lay, "lay the codes over them"), inner].filter(Boolean);
 }
 

@@ -49,7 +49,7 @@ export function peek(run, about, said = null) {
       return node.replaceChildren(
         element("h2", {}, element("a", { href }, `Feature ${id}`)),
         element("div", { className: "pair" }, drawn),
-        words,
+        element("div", {}, words),
         parts,
         element("table", {},
           element("thead", {}, element("tr", {}, ["", "here", "null"].map((head) => element("th", {}, head)))),

@@ -48,12 +48,12 @@ export function wordgrid(place, store, on) {
 
   function tile(id, n) {
     const said = store.of(id);
-    const name = said ? label(said) : "…";
+    const name = said ? label(said) || (on.dim(id) ? "never fired" : "no label") : "…";
     return element("div", {
       id: `tile-${id}`, className: on.dim(id) ? "tile dim" : "tile", role: "option", "aria-selected": String(id === state.selected),
       "aria-label": on.label(id), "aria-posinset": String(n + 1), "aria-setsize": String(state.order.length), data: { id },
     },
-    element("div", { className: "top" }, element("b", { dir: "auto" }, name || "no label"), element("span", { className: "soft num" }, said?.score == null ? "" : `φ ${say(said.score)}`)),
+    element("div", { className: "top" }, element("b", { dir: "auto" }, name), element("span", { className: "soft num" }, said?.score == null ? "" : `φ ${say(said.score)}`)),
     said && shares(said.words.slice(0, 4)),
     element("span", { className: "soft num which" }, String(id)));
   }

@@ -10,7 +10,7 @@ export class Words {
   constructor(run) {
     this.run = run;
     this.known = new Map();
-    this.asked = new Set();
+    this.asked = new Map();
     this.heard = () => {};
   }
 
@@ -20,19 +20,25 @@ export class Words {
   /** Its label as a line; empty where there is none, or it is not known yet. */
   line = (id) => label(this.known.get(id));
 
-  /** Ask for what is not known of these. */
+  /** Ask for what is not known of these; done once all of it is. */
   async want(ids) {
     const missing = ids.filter((id) => !this.known.has(id) && !this.asked.has(id));
-    if (!missing.length) return;
-    missing.forEach((id) => this.asked.add(id));
-    try {
-      const found = await words(this.run, missing);
-      if (this.known.size > KEPT) this.known.clear();
-      missing.forEach((id, n) => this.known.set(id, found[n]));
-      this.heard();
-    } finally {
-      missing.forEach((id) => this.asked.delete(id));
+    if (missing.length) {
+      const asked = this.fetch(missing);
+      missing.forEach((id) => this.asked.set(id, asked));
     }
+    await Promise.all(ids.map((id) => this.asked.get(id)));
+  }
+
+  async fetch(ids) {
+    try {
+      const found = await words(this.run, ids);
+      if (this.known.size > KEPT) this.known.clear();
+      ids.forEach((id, n) => this.known.set(id, found[n]));
+    } finally {
+      ids.forEach((id) => this.asked.delete(id));
+    }
+    this.heard();
   }
 }
 
