@@ -4,8 +4,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import mutual_info_score
 from parts import VOCABULARY, Texts
+from sklearn.metrics import mutual_info_score
 from toys import D, F, N, samples, toy_job, toy_source
 
 from sparsight.atlas import BINS, edges, survey

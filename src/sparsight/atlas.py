@@ -273,8 +273,8 @@ def _counted(numbers: Tensor, weight: Tensor | None) -> Tensor:
 
 def _labels(of: str, meter: Labels, n: int) -> list[Column]:
     """A label for each feature, and how well it tells where it fires."""
-    found, what = meter.labelled(), "word" if of == "label" else "class"
-    chosen = f"{'words' if of == 'label' else 'classes'} that tell where it fires (Monroe et al. 2008), on half of the samples"
+    found, what, those = meter.labelled(), *(("word", "words") if of == "label" else ("class", "classes"))
+    chosen = f"{those} that tell where it fires (Monroe et al. 2008), chosen on half of the samples"
     score = (
         f"φ of firing with its {what} being in {of}_ids, on the other half; 95 % of chance is below {found.high:.2g}"
     )

@@ -180,7 +180,8 @@ def test_words_are_numbers_of_texts_and_go_with_their_samples(source: Source) ->
         return
     numbers, texts = words
     assert numbers.shape == (N,)
-    assert -1 <= int(numbers.min()) and int(numbers.max()) < len(texts)
+    assert int(numbers.min()) >= -1
+    assert int(numbers.max()) < len(texts)
     part = source.take(torch.tensor([7, 3, 20])).words()
     assert part is not None
     assert torch.equal(part[0], numbers[torch.tensor([7, 3, 20])])

@@ -28,7 +28,7 @@ _PURPOSE = 13
 
 @dataclass(frozen=True)
 class Labelled:
-    """A label for each feature, and how well it says where the feature fires, on samples that it was not chosen by."""
+    """A label for each feature, and how well it tells where it fires, on samples that did not choose it."""
 
     words: Tensor  # [F, LONGEST], most distinctive first, −1 where there are fewer
     score: Tensor  # [F], φ, NaN where there is no label or nothing to score it on

@@ -114,9 +114,7 @@ class Reading:
             SparsightError: a layer gives rows of another width, or another number of them, than at first.
         """
         block = self.feed.block(number)
-        return {
-            name: self._rows(name, given, block, number).to(dtype).cpu() for name, given in self.outputs(block).items()
-        }
+        return {name: self._rows(name, given, block, number).to(dtype).cpu() for name, given in self.outputs(block).items()}
 
     def _rows(self, name: str, given: Tensor, block: Block, number: int) -> Tensor:
         site = self.sites[name]

@@ -133,10 +133,7 @@ class Activations(Source):
     def _block(self, number: int) -> dict[str, Tensor]:
         if number not in self._held:
             self._held[number] = self.reading.rows(number)
-            while (
-                len(self._held) > 1
-                and sum(len(next(iter(rows.values()))) for rows in self._held.values()) > 2 * self.pool
-            ):
+            while len(self._held) > 1 and sum(len(next(iter(rows.values()))) for rows in self._held.values()) > 2 * self.pool:
                 self._held.popitem(last=False)
         self._held.move_to_end(number)
         return self._held[number]

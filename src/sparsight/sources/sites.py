@@ -17,7 +17,8 @@ from sparsight.spec import build, register
 class Sites(Source):
     """Samples that were taken at several places at once, such as the layers of a network, side by side: [N, Σ_s D_s].
 
-    Row n of every site is of the same sample. Labels, weights, words and contexts are those of the first site that has some.
+    Row n of every site is of the same sample. Labels, weights, words and contexts are those of the first
+    site that has some.
 
     Args:
         sites: the source of each site by its name, in order.
