@@ -3,10 +3,14 @@
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import tiny
 import torch
 from playwright.sync_api import Browser, sync_playwright
+
+from sparsight.models.host import Host, open_host
 
 # two test processes on two cores: more threads would only wait for each other
 torch.set_num_threads(1)
@@ -23,3 +27,21 @@ def browser() -> Iterator[Browser]:
         started = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
         yield started
         started.close()
+
+
+@pytest.fixture(scope="session")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Host:
+    """A tiny model that embeds texts."""
+    return open_host(str(tiny.bert(tmp_path_factory.mktemp("models") / "bert")))
+
+
+@pytest.fixture(scope="session")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Host:
+    """A tiny model that predicts the next token."""
+    return open_host(str(tiny.llama(tmp_path_factory.mktemp("models") / "llama")))
+
+
+@pytest.fixture
+def net() -> Host:
+    """A tiny model that classifies pictures."""
+    return open_host(f"{Path(tiny.__file__)}:net")

@@ -19,7 +19,7 @@ from torch import Tensor
 import sparsight
 from sparsight.controllers.controller import Controller
 from sparsight.core import SAE, Architecture, Facts, Observer, Output, Sampler, Schema, Source, Term
-from sparsight.core.sampling import shuffled
+from sparsight.core.sampling import ordered
 from sparsight.errors import SparsightError
 from sparsight.meters.moments import Moments
 from sparsight.meters.quality import measure_quality
@@ -32,6 +32,8 @@ from sparsight.spec import build, describe, explain
 from sparsight.trainer import Trainer
 
 _INITIAL = 6
+MEASURED = 2**20
+"""Stored samples that a run is measured on after training, at most."""
 
 
 def _named(spec: Any) -> Any:
@@ -170,17 +172,18 @@ def prepare(
     """
     training, held_out = read_data(recipe, source) if like is None else (like.source, like.held_out)
     config = recipe.train
-    if like is None:
+    seen = training.glance()
+    if like is None and not training.finite:
         refuse_non_finite(training)
     sae, architecture = make_sae(recipe, training.schema)
     if like is not None and list(map(describe, like.sae.preprocess)) == list(map(describe, sae.preprocess)):
         sae.preprocess = copy.deepcopy(like.sae.preprocess).to("cpu")
     else:
         like = None
-        sae.preprocess.fit(lambda: (batch.inputs for batch in training.chunks()), training.schema)
+        sae.preprocess.fit(lambda: (batch.inputs for batch in seen.chunks()), training.schema)
     notes = [*training.notes, *(note for part in sae.preprocess for note in part.notes)]
     if sae.own_targets is not None:
-        sae.own_targets.fit(lambda: _targets(training), training.schema.of_targets)
+        sae.own_targets.fit(lambda: _targets(seen), training.schema.of_targets)
         notes += [f"of the targets: {note}" for part in sae.own_targets for note in part.notes]
     size = len(training) if config.batch_size == "all" else config.batch_size
     if size > len(training):
@@ -228,6 +231,8 @@ def make_sae(recipe: Recipe, schema: Schema) -> tuple[SAE, Architecture]:
 def data_of(run: Run, source: Source | None = None) -> tuple[Source, Source]:
     """The samples that a run was trained on, and those that it is measured on: the same where none were held out.
 
+    Of samples that are `stored` those that are measured are a glance of at most 1,048,576.
+
     Args:
         run: whose.
         source: the whole data set, in place of the recipe's.
@@ -238,7 +243,9 @@ def data_of(run: Run, source: Source | None = None) -> tuple[Source, Source]:
     training, held_out = read_data(Recipe.parse(run.recipe), run.source() if source is None else source)
     if training.fingerprint() != run.manifest["data"]["sha256"]:
         raise SparsightError(f"these are not the data that {run.path.name!r} was trained on: give the same")
-    return training, held_out or training
+    if held_out is None:
+        training = training.glance(MEASURED)
+    return training, training if held_out is None else held_out.glance(MEASURED)
 
 
 def terms_of(recipe: Recipe) -> dict[str, Term]:
@@ -279,9 +286,9 @@ def refuse_non_finite(source: Source) -> None:
 
 
 def measure(source: Source, sae: SAE, batch_size: int) -> Facts:
-    """What terms and starts need to know of the targets, in the units of the model."""
+    """What terms and starts need to know of the targets, in the units of the model, found at a glance."""
     moments = Moments(sae.sizes.n_targets)
-    for batch in source.chunks():
+    for batch in source.glance().chunks():
         moments.update(sae.units(batch.inputs, batch.targets)[1], weight=batch.weight)
     return Facts(
         schema=source.schema,
@@ -305,7 +312,7 @@ class Draw(Sampler):
         return self.pairs(n)[0].unique(dim=0)
 
     def pairs(self, n: int) -> tuple[Tensor, Tensor]:
-        ids = torch.from_numpy(np.sort(shuffled(len(self.source), self.seed, _INITIAL)[:n]))
+        ids = torch.from_numpy(np.sort(ordered(len(self.source), 0, n, self.seed, _INITIAL)))
         return self.sae.units(self.source.gather(ids), self.source.targets(ids))
 
 
@@ -400,7 +407,7 @@ def finish(job: Job, run: Run, reason: str) -> Run:
     """Write what came out, unless it was interrupted."""
     if reason != "interrupted" and job.trainer.world.rank == 0:
         measured = "held-out samples" if job.held_out is not None else "training samples"
-        samples = job.held_out or job.source
+        samples = (job.held_out or job.source).glance()
         quality = measure_quality(job.sae, samples)
         controller = job.trainer.controller
         summary = {

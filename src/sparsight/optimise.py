@@ -77,6 +77,10 @@ def learning_rate(config: TrainConfig, sae: SAE, steps: int) -> float:
     return 1.0 if config.optimizer == "lbfgs" else RATE * sae.n_inputs**-0.5 * steps ** (-1 / 3)
 
 
+def _bare(method: Any) -> Any:
+    return getattr(method, "__wrapped__", method)
+
+
 class Adam(torch.optim.Optimizer):
     """Adam (Kingma & Ba 2015), one call of PyTorch's fused kernel.
 
@@ -88,6 +92,12 @@ class Adam(torch.optim.Optimizer):
         self, parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]], *, lr: float, betas: tuple[float, float]
     ) -> None:
         super().__init__(parameters, {"lr": lr, "betas": betas, "eps": EPS})
+
+    # as they are, without what makes them import torch's compiler, which takes longer than many a training
+    add_param_group = _bare(torch.optim.Optimizer.add_param_group)
+    zero_grad = _bare(torch.optim.Optimizer.zero_grad)
+    state_dict = _bare(torch.optim.Optimizer.state_dict)
+    load_state_dict = _bare(torch.optim.Optimizer.load_state_dict)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step against the gradients that `closure` leaves behind; parameters without one stay as they are."""

@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, cast
 
 import torch
@@ -220,7 +220,7 @@ class Trainer:
             NonFiniteLossError: the loss is no number; the last checkpoint is kept.
         """
         batches = source.batches(self.batch_size, self.data_seed, self.number, self.world)
-        with interruptible() as interrupted:
+        with interruptible() as interrupted, closing(batches):
             while not self.ended and not interrupted.is_set():
                 self.advance(next(batches), run, observers, held_out)
         return self.close(run, observers)
@@ -243,7 +243,7 @@ class Trainer:
         self.step(batch, measure=log)
         self.seconds = time.perf_counter() - start
         if log:
-            found = evaluate(self.sae, held_out) if look and held_out is not None else {}
+            found = evaluate(self.sae, held_out.glance()) if look and held_out is not None else {}
             self._remember(found)
             line = self.logged(lr, found)
             if run is not None and self.world.rank == 0:

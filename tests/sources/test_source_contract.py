@@ -9,11 +9,13 @@ import pytest
 import torch
 from test_idx import write_idx
 from test_images import write_pictures
+from torch import nn
 
 from sparsight.core import SAE, Example, Schema, Source
 from sparsight.distributed import World
 from sparsight.errors import SparsightError
 from sparsight.run import Run
+from sparsight.shards import ShardWriter
 from sparsight.spec import build, names
 
 N = 30
@@ -61,6 +63,21 @@ def sites(folder: Path, changed: bool) -> Source:
     return build("source", {"name": "sites", "sites": parts})
 
 
+def shards(folder: Path, changed: bool) -> Source:
+    place = folder / f"shards-{changed}"
+    if not place.exists():
+        columns = {"x": ("uint8", 30), "item": "int32", "position": "int32", "token": "int32", "label": "int64"}
+        about = {"kind": "text"}
+        numbers = np.arange(N)
+        with ShardWriter(place, columns, rows_per_shard=7, about=about) as writer:  # type: ignore[arg-type]
+            for rows in np.split(numbers, 10):
+                x = pictures(changed).reshape(N, -1)[rows]
+                writer.append(x=x, item=rows // 3, position=rows % 3, token=rows % 5, label=rows % 3)
+                writer.mark(int(rows[-1]))
+        (place / "vocabulary.json").write_text('["a ", "b ", "c ", "d ", "e "]')
+    return build("source", {"name": "shards", "path": str(place)})
+
+
 def codes(folder: Path, changed: bool) -> Source:
     sae = SAE(Schema(n_inputs=30), 12, build("architecture", "sigmoid_kl"))
     torch.nn.init.normal_(sae.W_enc, std=1e-3, generator=torch.Generator().manual_seed(0))
@@ -69,13 +86,31 @@ def codes(folder: Path, changed: bool) -> Source:
     return build("source", {"name": "codes", "run": str(folder / "run")}, source=arrays(folder, changed))
 
 
+class Squares(nn.Module):
+    """Makes of each picture of 5 × 6 pixels five samples of six."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Identity()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.inner(x[:, 0] + x[:, 0].square())
+
+
+def activations(folder: Path, changed: bool) -> Source:
+    feed = {"name": "items", "source": build("source", "arrays", data=pictures(changed)[15:21]), "per_block": 4}
+    return build("source", {"name": "activations", "at": "inner", "pool": 10}, model=Squares(), feed=feed)
+
+
 EXAMPLES: dict[str, Callable[[Path, bool], Source]] = {
+    "activations": activations,
     "arrays": arrays,
     "codes": codes,
     "digits": digits,
     "idx": idx,
     "images": images,
     "planted": planted,
+    "shards": shards,
     "synthetic": synthetic,
     "sites": sites,
 }

@@ -364,6 +364,60 @@ def compare(
 
 
 @app.command()
+def harvest(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="The folder or name of a model of transformers, a .gguf file, or file.py:function for a module of "
+            "your own."
+        ),
+    ],
+    changes: Annotated[
+        list[str] | None,
+        typer.Argument(help="How texts or pictures go in, such as context=256 tokens=1000000 arrange=pack."),
+    ] = None,
+    at: Annotated[
+        list[str] | None, typer.Option(help="A layer, such as encoder.layer.3; several by giving it again.")
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="A file or a folder of texts.")] = None,
+    data: Annotated[str | None, typer.Option(help="Pictures or other samples, as in `sparsight train`.")] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder of the shards.")] = Path("shards"),
+    dtype: Annotated[str, typer.Option(help="float16, bfloat16 or float32, as they are stored.")] = "float16",
+    share: Annotated[
+        str, typer.Option(help="This process's part of the work: 0/4 is the first of four, which all write to --out.")
+    ] = "0/1",
+    device: Annotated[str, typer.Option(help="auto (CUDA where there is one), cpu, cuda, cuda:1 or mps.")] = "auto",
+    plugin: Plugins = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a model over texts or pictures and store what its layers give, to train on.
+
+    For example: [bold]sparsight harvest MODEL --at encoder.layer.3 --text corpus.txt -o shards[/bold],
+    then [bold]sparsight train shards -r embeddings[/bold]
+
+    Each token, or place in a picture, is a sample, and knows where it came from. A
+    harvest that was stopped goes on when the same command is given again.
+    """
+    from sparsight.cli import harvesting
+
+    harvesting.harvest(
+        model,
+        changes or [],
+        at=at or [],
+        text=text,
+        data=data,
+        out=out,
+        dtype=dtype,
+        share=share,
+        device=device,
+        plugins=plugin or [],
+        as_json=as_json,
+        console=Console(stderr=as_json, quiet=quiet, highlight=False),
+    )
+
+
+@app.command()
 def verify(
     run: Annotated[Path, typer.Argument(help="The run's folder.")],
     claims: Annotated[

@@ -94,7 +94,7 @@ class Batch:
     @property
     def targets(self) -> Tensor | None:
         """Raw targets, [B, D_out]; None: they are the inputs."""
-        return self.source.targets(self.ids)
+        return self.once("targets", lambda: self.source.targets(self.ids))
 
     @property
     def weight(self) -> Tensor | None:
@@ -105,6 +105,9 @@ class Batch:
     def part(self, rows: slice) -> "Batch":
         """Some of the rows; noise and augmentation know each row by its position and do not change."""
         kept = None if self.kept is None else self.kept.setdefault((rows.start, rows.stop), {})
+        if kept is not None and self.kept is not None:  # what was read for the whole is not read again
+            for name in {"inputs", "targets"} & self.kept.keys():
+                kept[name] = None if self.kept[name] is None else self.kept[name][rows]
         return replace(self, ids=self.ids[rows], positions=self.positions[rows], kept=kept)
 
 

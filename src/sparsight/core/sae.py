@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, final
 
@@ -17,6 +18,7 @@ from sparsight.core.codes import Codes
 from sparsight.core.network import Gradients, Sizes
 from sparsight.core.preparation import Preprocess
 from sparsight.core.records import Schema, Step
+from sparsight.core.taps import editing
 from sparsight.core.term import Part
 from sparsight.errors import SparsightError
 from sparsight.spec import build, describe
@@ -195,6 +197,58 @@ class SAE(nn.Module):
     def reconstruct(self, raw: Tensor) -> Tensor:
         """Raw samples, [B, D], to their reconstruction in raw units, [B, D_out]."""
         return self.preprocess_targets.inverse(self(self.preprocess(raw)))
+
+    def steer(
+        self,
+        model: nn.Module,
+        *,
+        at: str,
+        feature: int | Sequence[int],
+        by: float | None = None,
+        to: float | None = None,
+        channels_first: bool = False,
+    ) -> AbstractContextManager[None]:
+        """While this is open, a model runs with features changed in what one of its layers gives, h [..., D].
+
+        With d_j the decoder row in raw units, and c_j(h) the code: `by` adds h + by · d_j everywhere; `to` clamps
+        h + (to − c_j(h)) · d_j, so that `to=0` ablates. What the autoencoder cannot rebuild stays as it is.
+
+        Args:
+            model: any module, of which the autoencoder was trained on the layer `at`.
+            at: as `model.named_modules()` has it.
+            feature: one, or several that are all changed alike.
+            by: in the units of codes.
+            to: likewise; give one of the two.
+            channels_first: h is [n, D, height, width].
+
+        Raises:
+            SparsightError: no such feature or layer, none or both of `by` and `to`, or a layer of another width.
+        """
+        features = [feature] if isinstance(feature, int) else list(feature)
+        wrong = [j for j in features if not 0 <= j < self.n_latents]
+        if wrong or not features:
+            raise SparsightError(
+                f"there is no feature {wrong[0] if wrong else ''}: they go from 0 to {self.n_latents - 1}"
+            )
+        if (by is None) == (to is None):
+            raise SparsightError("steering adds (by) or clamps (to): give one of the two")
+        rows = self.rows(torch.tensor(features))  # [n, D]
+
+        def edit(given: Tensor) -> Tensor:
+            h = given.movedim(1, -1) if channels_first else given
+            if h.shape[-1] != rows.shape[1]:
+                raise SparsightError(
+                    f"the layer {at!r} gives rows of {h.shape[-1]}, and the features have {rows.shape[1]}"
+                )
+            if by is not None:
+                change = by * rows.sum(0).to(h)
+            else:
+                flat = h.reshape(-1, h.shape[-1]).to(self.b_dec)
+                codes = self.transform(flat).dense()[:, features]
+                change = ((to - codes) @ rows.to(codes)).to(h).view_as(h)
+            return (h + change).movedim(-1, 1) if channels_first else h + change
+
+        return editing(model, {at: torch.no_grad()(edit)})
 
     def units(self, inputs: Tensor, targets: Tensor | None) -> tuple[Tensor, Tensor]:
         """`x` and `target` of raw inputs and targets; without targets they are one tensor."""

@@ -1,18 +1,26 @@
 """Where samples come from."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from sparsight.core.ahead import read_ahead
 from sparsight.core.codes import Codes
 from sparsight.core.records import Batch, Context, Example, Schema
-from sparsight.core.sampling import orders, set_aside
+from sparsight.core.sampling import orders, set_aside, set_groups_aside, spread
 from sparsight.distributed import World
 from sparsight.errors import SparsightError
 from sparsight.spec import describe
+
+AHEAD = 3
+"""Batches that are read ahead."""
+AHEAD_VALUES = 2**26
+"""Numbers that they may hold; larger batches are read when they are needed, part by part."""
+RUNS = 1_024
+"""Places from which a glance is taken, with as many neighbours at each as it takes: a disk reads these at once."""
 
 
 class Source(ABC):
@@ -21,6 +29,11 @@ class Source(ABC):
     schema: Schema
     notes: tuple[str, ...] = ()
     """What was found on opening that the user should know, a sentence each."""
+    stored = False
+    """Samples are read from a disk each time, and may be more than fit into memory: batches are read ahead, and what is
+    measured is measured on a `glance`."""
+    finite = False
+    """It is known already that no sample holds NaN or infinity."""
 
     @classmethod
     def opens(cls, path: str) -> dict[str, Any] | None:
@@ -92,28 +105,38 @@ class Source(ABC):
         if groups is None:
             kept, held = set_aside(len(self), fraction, seed)
         else:
-            found, group = groups.unique(return_inverse=True)
-            aside = torch.zeros(len(found), dtype=torch.bool)
-            aside[set_aside(len(found), fraction, seed, "groups of samples")[1]] = True
-            kept, held = (chosen.nonzero().squeeze(1) for chosen in (~aside[group], aside[group]))
+            kept, held = set_groups_aside(groups, fraction, seed)
         return self.take(kept), self.take(held)
 
     def deal(self, size: int, seed: int, start: int) -> Iterator[Tensor]:
         """The samples of each batch from step `start` on, [size]: every sample once in each epoch, in a new order."""
         return orders(len(self), size, seed, start)
 
-    def batches(self, size: int, seed: int, start: int = 0, world: World | None = None) -> Iterator[Batch]:
+    def batches(self, size: int, seed: int, start: int = 0, world: World | None = None) -> Generator[Batch, None, None]:
         """Endless shuffled batches from step `start` on; the order is a function of (seed, step).
 
         Epochs follow each other without a gap, so every batch is full and every sample is seen once per epoch.
-        Process r of a world has the rows r, r + world.size, ... of each.
+        Process r of a world has the rows r, r + world.size, ... of each. Batches of `stored` samples are read ahead,
+        in a thread that ends when the generator is closed.
         """
         world = world or World()
         if size % world.size:
             raise SparsightError(f"a batch of {size} cannot be shared by {world.size} processes: take a multiple of it")
         positions = torch.arange(world.rank, size, world.size)
-        for step, ids in enumerate(self.deal(size, seed, start), start):
-            yield Batch(self, ids if world.size == 1 else ids[positions], positions, size, step)
+        dealt = (
+            Batch(self, ids if world.size == 1 else ids[positions], positions, size, step)
+            for step, ids in enumerate(self.deal(size, seed, start), start)
+        )
+        depth = min(AHEAD, AHEAD_VALUES // (len(positions) * self.schema.n_inputs)) if self.stored else 0
+        return read_ahead(dealt, depth) if depth else dealt
+
+    def glance(self, at_most: int = 65_536) -> "Source":
+        """Samples that are enough to measure on: all, or up to `at_most` of those that are `stored`, evenly spread."""
+        n, size = len(self), max(1, at_most // RUNS)
+        if not self.stored or n <= at_most:
+            return self
+        starts = spread(n - size + 1, at_most // size)
+        return self.take((starts[:, None] + torch.arange(size)).flatten().unique())
 
     def chunks(self, size: int = 1024) -> Iterator[Batch]:
         """One pass over all samples in order, the last chunk as small as it comes: for meters, never for training."""

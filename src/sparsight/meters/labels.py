@@ -50,8 +50,8 @@ class Labels:
       samples as a Dirichlet prior, over its standard deviation (Monroe, Colaresi & Quinn 2008, eq. 22):
       z = δ / √(1/(y + α) + 1/(y' + α)). Of those with z > 1.96 that were drawn twice or more the first 1 to 5 in order,
       as many as correlate best with firing.
-    - Score: φ, the correlation of two yes-or-no questions, whether the feature fires and whether the sample's word is in
-      the label: φ = r (t − p) / √(r (1 − r) p (1 − p)) with the rate r, recall t = P(in label | fires) and
+    - Score: φ, the correlation of two yes-or-no questions, whether the feature fires and whether the sample's word is
+      in the label: φ = r (t − p) / √(r (1 − r) p (1 − p)) with the rate r, recall t = P(in label | fires) and
       p = P(in label). 1 is a label that says all, and 0 is chance at every rate. The size of codes plays no part.
 
     Args:

@@ -65,7 +65,7 @@ def harvest(
                 place, columns, writer=f"{world.rank:04d}", rows_per_shard=rows_per_shard, about=about, resume=True
             )
             if world.rank == 0:
-                _put_beside(reading, place)
+                _put_beside(reading, place, str(about["kind"]))
         todo = {name: _next(writer, world) for name, writer in writers.items() if not writer.complete}
         for number in range(min(todo.values(), default=len(reading.feed)), len(reading.feed), world.size):
             rows = reading.rows(number, getattr(torch, dtype))
@@ -94,18 +94,17 @@ def _next(writer: ShardWriter, world: World) -> int:
 
 
 def _columns(reading: Reading, name: str, dtype: Stored) -> dict[str, Any]:
-    integers = {column: ("int32", None) for column in reading.columns(name, 0)}
-    return {"x": (dtype, reading.sites[name].width), **integers}
+    return {"x": (dtype, reading.sites[name].width), **dict.fromkeys(reading.columns(name, 0), "int32")}
 
 
-def _put_beside(reading: Reading, place: Path) -> None:
+def _put_beside(reading: Reading, place: Path, kind: str) -> None:
     """What is needed to show where samples came from, unless it is there."""
     for file, content in (("vocabulary.json", reading.feed.vocabulary), ("items.json", reading.feed.items)):
         if not (place / file).exists():
             found = content()
             if found is not None:
                 write(place / file, json.dumps(found, ensure_ascii=False).encode())
-    if reading.feed.kind == "pictures" and not (place / "pictures.npy").exists():
+    if kind == "pictures" and not (place / "pictures.npy").exists():
         _put_pictures(reading, place / "pictures.npy")
 
 

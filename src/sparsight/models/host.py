@@ -55,12 +55,23 @@ class Host(ABC):
         self.module, self.name = module.eval().requires_grad_(False), name
 
 
-def open_host(path: str) -> Host:
-    """The model behind a path or a name, found by asking every registered kind of model.
+def open_host(model: Any) -> Host:
+    """A model as a host.
+
+    Args:
+        model: a path or a name, which every registered kind of model is asked for; a name and knobs; a module of torch;
+            or a host.
 
     Raises:
         SparsightError: none of them opens it.
     """
+    if isinstance(model, Host):
+        return model
+    if isinstance(model, nn.Module):
+        return build("model", "module", module=model)
+    if isinstance(model, dict):
+        return build("model", model)
+    path = str(model)
     for name in names("model"):
         opens = getattr(factory("model", name), "opens", None)
         found = None if opens is None else opens(path)

@@ -1,8 +1,9 @@
 """Activations of a model, block by block."""
 
 import hashlib
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,12 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sparsight.core.taps import Tap
 from sparsight.errors import SparsightError
-from sparsight.models.feeds import Block, Feed
+from sparsight.feeds import Block, Feed
 from sparsight.models.host import Host
-from sparsight.models.taps import Tap
+from sparsight.spec import describe
 
 Channels = Literal["first", "last"]
+SMALLEST = 15
+"""Rows of a picture, one after the other, that are not yet taken for a grid, or for a grid and a class token."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,9 +101,10 @@ class Reading:
         if given.ndim == 2:
             return Site(width=given.shape[1])
         places = given.shape[1]
-        skipped = 1 if not _square(places) and _square(places - 1) and not self.special else 0
+        pictures = self.feed.kind == "pictures" and places > SMALLEST
+        skipped = int(pictures and not _square(places) and _square(places - 1) and not self.special)
         side = math.isqrt(places - skipped)
-        on_grid = self.feed.kind == "pictures" and side * side == places - skipped
+        on_grid = pictures and side * side == places - skipped
         return Site(
             width=given.shape[2],
             cells=places - skipped,
@@ -114,7 +119,8 @@ class Reading:
             SparsightError: a layer gives rows of another width, or another number of them, than at first.
         """
         block = self.feed.block(number)
-        return {name: self._rows(name, given, block, number).to(dtype).cpu() for name, given in self.outputs(block).items()}
+        given = self.outputs(block)
+        return {name: self._rows(name, given[name], block, number).to(dtype).cpu() for name in self.at}
 
     def _rows(self, name: str, given: Tensor, block: Block, number: int) -> Tensor:
         site = self.sites[name]
@@ -137,6 +143,26 @@ class Reading:
             )
         return rows
 
+    def edited(
+        self, name: str, given: Tensor, block: Block, change: Callable[[Tensor], Tensor], special: bool
+    ) -> Tensor:
+        """What a layer gives with its samples changed, [n, D] to [n, D]; where `special`, all other places, too."""
+        site = self.sites[name]
+        first = given.ndim == 4 and self.channels == "first"
+        moved = given.movedim(1, -1) if first else given
+        flat = moved.reshape(-1, site.width)
+        if special or (block.keep is None and not site.skipped):
+            found = change(flat.float()).to(flat)
+        else:
+            at = block.keep
+            if at is None:
+                cells = torch.arange(site.skipped, site.skipped + site.cells)
+                at = (torch.arange(len(given))[:, None] * given.shape[1] + cells).flatten()
+            found = flat.clone()
+            found[at] = change(flat[at].float()).to(flat)
+        found = found.view_as(moved)
+        return found.movedim(-1, 1) if first else found
+
     def columns(self, name: str, number: int) -> dict[str, Tensor]:
         """What is known of the samples of a block at a layer, [n] each."""
         block, cells = self.feed.block(number), self.sites[name].cells
@@ -157,8 +183,21 @@ class Reading:
     def about(self, name: str) -> dict[str, Any]:
         """What is to be kept with the activations of a layer, as JSON has it."""
         grid = self.sites[name].grid
-        found = {**self.feed.about(), "model": self.host.name, "at": name}
-        return found if grid is None else {**found, "grid": list(grid)}
+        found = {**self.feed.about(), "model": spec_of(self.host), "at": name, "feed": spec_of(self.feed)}
+        if grid is not None:
+            found["grid"] = list(grid)
+        elif self.feed.kind == "pictures":  # without places there is nothing to show on them
+            found["kind"] = "items"
+        return found
+
+
+def spec_of(part: Any) -> dict[str, Any] | None:
+    """The spec of a part without the model that it was built with; None where it holds what no recipe can."""
+    found = {key: value for key, value in describe(part).items() if key != "host"}
+    try:
+        return json.loads(json.dumps(found))
+    except TypeError:
+        return None
 
 
 def _square(n: int) -> bool:

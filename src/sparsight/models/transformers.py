@@ -1,6 +1,7 @@
 """Models of Hugging Face transformers."""
 
 import contextlib
+import os
 import re
 from pathlib import Path
 from typing import Any, Literal
@@ -102,19 +103,12 @@ def _quiet(transformers: Any) -> Any:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        with open_null() as nothing, contextlib.redirect_stderr(nothing):
+        with Path(os.devnull).open("w") as nothing, contextlib.redirect_stderr(nothing):
             yield
     finally:
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
-
-
-def open_null() -> Any:
-    """A stream that keeps nothing."""
-    import os
-
-    return open(os.devnull, "w")  # noqa: SIM115
 
 
 def _said(error: Exception) -> str:

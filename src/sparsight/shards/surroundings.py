@@ -1,5 +1,6 @@
-"""What a row of a folder of shards is a part of: a token of a text, or a place in a picture."""
+"""What a row is a part of: a token of a text, or a place in a picture."""
 
+from abc import ABC, abstractmethod
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,25 +16,39 @@ GAP = "…"
 """Stands for a token that is not in the shards."""
 
 
-class Surroundings:
-    """Texts and pictures around rows, from the columns `item`, `position` and `token` and what lies beside the shards.
+class Surroundings(ABC):
+    """Texts and pictures around rows, of which the columns `item`, `position` and `token` are known.
 
-    `vocabulary.json` is the text of each token, `items.json` the name of each item, and `pictures.npy` the pictures
-    themselves, [n, height, width, 3] of uint8, whose grid `about` names. Rows of an item follow each other.
+    Rows of an item that are near each other follow each other.
     """
 
-    def __init__(self, shards: Shards) -> None:
-        self.shards, self.folder = shards, shards.folder
+    kind: str | None
+    """`text` or `pictures`, where all is known that it takes; None: rows are a whole each."""
 
-    @cached_property
-    def kind(self) -> str | None:
-        """`text` or `pictures`, where there is all that it takes."""
-        asked, columns = self.folder.about.get("kind"), set(self.folder.columns)
-        if asked == "text" and {"item", "position", "token"} <= columns and self._beside("vocabulary.json").is_file():
-            return "text"
-        if asked == "pictures" and {"item", "position"} <= columns and self._beside("pictures.npy").is_file():
-            return "pictures"
-        return None
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many rows there are."""
+
+    @abstractmethod
+    def column(self, name: str, rows: np.ndarray) -> list[int]:
+        """A column at some rows."""
+
+    @property
+    @abstractmethod
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of cells, which are the positions in a picture."""
+
+    @abstractmethod
+    def token(self, number: int) -> str:
+        """The text of a token."""
+
+    @abstractmethod
+    def name(self, item: int) -> str:
+        """What an item is called."""
+
+    @abstractmethod
+    def picture(self, item: int) -> np.ndarray | None:
+        """The picture, [height, width, 3] uint8; None: it is not there."""
 
     @cached_property
     def words(self) -> tuple[str, ...] | None:
@@ -52,7 +67,7 @@ class Surroundings:
             reach: tokens to both sides.
 
         Raises:
-            SparsightError: what lies beside the shards is damaged, or does not belong to them.
+            SparsightError: what is known is damaged, or does not belong to these rows.
         """
         if self.kind is None:
             return None
@@ -63,37 +78,38 @@ class Surroundings:
         here = next(position for position, other in rows.items() if other == row)
         near = range(max(min(rows), here - reach), min(max(rows), here + reach) + 1)
         there = [rows[position] for position in near if position in rows]
-        numbers = dict(zip(there, self.shards.read("token", np.array(there)).tolist(), strict=True))
+        numbers = dict(zip(there, self.column("token", np.array(there)), strict=True))
         ids = tuple(rows.get(position, -1) for position in near)
         return Context(
             ids=ids,
             here=here - near.start,
-            tokens=tuple(GAP if one < 0 else self._token(numbers[one]) for one in ids),
-            origin=f"{self._name(item)}, token {here}",
+            tokens=tuple(GAP if one < 0 else self.token(numbers[one]) for one in ids),
+            origin=f"{self.name(item)}, token {here}",
         )
 
     def _picture(self, row: int) -> Context:
-        grid = self._grid
+        grid = self.grid
         cells = grid[0] * grid[1]
         item, rows = self._neighbours(row, cells)
         here = next(position for position, other in rows.items() if other == row)
-        if not 0 <= here < cells or not 0 <= item < len(self._pictures):
+        picture = self.picture(item)
+        if not 0 <= here < cells or picture is None:
             raise SparsightError(
-                f"row {row} of {str(self.folder.path)!r} is cell {here} of picture {item}, and there are {cells} cells "
-                f"and {len(self._pictures)} pictures: pictures.npy does not belong to these shards"
+                f"row {row} is cell {here} of picture {item}, and there are {cells} cells and no such picture: "
+                "the pictures do not belong to these rows"
             )
         return Context(
             ids=tuple(rows.get(cell, -1) for cell in range(cells)),
             here=here,
-            picture=np.array(self._pictures[item]),
+            picture=picture,
             grid=grid,
-            origin=self._name(item),
+            origin=self.name(item),
         )
 
     def _neighbours(self, row: int, reach: int) -> tuple[int, dict[int, int]]:
         """The item of a row, and the rows of that item around it by their positions."""
-        near = np.arange(max(0, row - reach), min(len(self.shards), row + reach + 1))
-        items, positions = (self.shards.read(name, near).tolist() for name in ("item", "position"))
+        near = np.arange(max(0, row - reach), min(len(self), row + reach + 1))
+        items, positions = (self.column(name, near) for name in ("item", "position"))
         at = row - int(near[0])
         first = last = at
         while first and items[first - 1] == items[at]:
@@ -103,12 +119,41 @@ class Surroundings:
         found = {positions[n]: int(near[n]) for n in range(first, last + 1)}
         return items[at], {**found, positions[at]: row}
 
+
+class Beside(Surroundings):
+    """What lies beside shards.
+
+    `vocabulary.json` is the text of each token, `items.json` the name of each item, and `pictures.npy` the pictures
+    themselves, [n, height, width, 3] of uint8, whose grid `about` names.
+    """
+
+    def __init__(self, shards: Shards) -> None:
+        self.shards, self.folder = shards, shards.folder
+
+    @cached_property
+    def kind(self) -> str | None:
+        asked, columns = self.folder.about.get("kind"), set(self.folder.columns)
+        if asked == "text" and {"item", "position", "token"} <= columns and self._beside("vocabulary.json").is_file():
+            return "text"
+        if asked == "pictures" and {"item", "position"} <= columns and self._beside("pictures.npy").is_file():
+            return "pictures"
+        return None
+
+    def __len__(self) -> int:
+        return len(self.shards)
+
+    def column(self, name: str, rows: np.ndarray) -> list[int]:
+        return self.shards.read(name, rows).tolist()
+
     @property
-    def _grid(self) -> tuple[int, int]:
+    def grid(self) -> tuple[int, int]:
         grid = self.folder.about.get("grid")
         if not isinstance(grid, list) or len(grid) != 2 or not all(isinstance(n, int) and n > 0 for n in grid):
             raise SparsightError(f"{str(self.folder.path)!r} holds pictures, and its index has no grid [rows, columns]")
         return grid[0], grid[1]
+
+    def picture(self, item: int) -> np.ndarray | None:
+        return np.array(self._pictures[item]) if 0 <= item < len(self._pictures) else None
 
     @cached_property
     def _pictures(self) -> np.ndarray:
@@ -121,11 +166,11 @@ class Surroundings:
             raise SparsightError(f"{str(place)!r} is {list(found.shape)} of {found.dtype}, not [n, h, w, 3] of uint8")
         return found
 
-    def _token(self, number: int) -> str:
+    def token(self, number: int) -> str:
         words = self._vocabulary
         return words[number] if 0 <= number < len(words) else f"[{number}]"
 
-    def _name(self, item: int) -> str:
+    def name(self, item: int) -> str:
         names = self._names
         return names[item] if 0 <= item < len(names) else f"item {item}"
 

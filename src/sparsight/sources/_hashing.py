@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from sparsight.core.hashing import mixed
+
 
 def hashed(seed: int, purpose: int, number: np.ndarray, counter: np.ndarray) -> np.ndarray:
     """64 random bits for every (seed, purpose, number, counter): SplitMix64 (Steele, Lea & Flood 2014), three times.
@@ -12,20 +14,10 @@ def hashed(seed: int, purpose: int, number: np.ndarray, counter: np.ndarray) -> 
         number: of samples, whole; shapes are broadcast.
         counter: of draws for a sample.
     """
-    key = _mixed(np.array([seed * 64 + purpose], np.uint64))
-    return _mixed(_mixed(number.astype(np.uint64) ^ key) + counter.astype(np.uint64))
+    key = mixed(np.array([seed * 64 + purpose], np.uint64))
+    return mixed(mixed(number.astype(np.uint64) ^ key) + counter.astype(np.uint64))
 
 
 def uniform(bits: np.ndarray) -> np.ndarray:
     """Between 0 and 1, and neither, float64."""
     return ((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
-
-
-def _mixed(bits: np.ndarray) -> np.ndarray:
-    bits = bits + np.uint64(0x9E3779B97F4A7C15)
-    bits ^= bits >> np.uint64(30)
-    bits *= np.uint64(0xBF58476D1CE4E5B9)
-    bits ^= bits >> np.uint64(27)
-    bits *= np.uint64(0x94D049BB133111EB)
-    bits ^= bits >> np.uint64(31)
-    return bits

@@ -52,11 +52,11 @@ class Planted(Source):
         seed: Annotated[int, Field(ge=0)] = 0,
     ) -> None:
         self.source: Source = source if isinstance(source, Source) else build("source", source)
-        self.schema = self.source.schema
+        self.schema, self.stored, self.finite = self.source.schema, self.source.stored, self.source.finite
         self.share, self.seed = share, seed
         self._described = {"n": n, "share": share, "size": size, "seed": seed}
         moments = Moments(self.schema.n_inputs)
-        for batch in self.source.chunks():
+        for batch in self.source.glance().chunks():
             moments.update(batch.inputs, weight=batch.weight)
         power = float(moments.variance.sum())
         if not power:

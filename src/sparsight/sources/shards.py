@@ -1,7 +1,6 @@
 """Rows from a folder of shards, which may be larger than memory."""
 
 import hashlib
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,7 +12,8 @@ from sparsight.errors import SparsightError
 from sparsight.shards.index import is_folder, open_folder
 from sparsight.shards.reading import Shards
 from sparsight.shards.reading import check as check_sums
-from sparsight.shards.surroundings import Surroundings
+from sparsight.shards.surroundings import Beside
+from sparsight.sources._numbers import Numbers
 from sparsight.sources._rows import Rows
 from sparsight.spec import register
 
@@ -38,6 +38,9 @@ class FromShards(Rows):
         SparsightError: the folder holds no shards, or some that do not belong together, are missing or damaged.
     """
 
+    stored = True
+    finite = True  # the writer refused all else
+
     def __init__(self, *, path: str, check: bool | None = None) -> None:
         self.path = path
         folder = open_folder(path)
@@ -55,8 +58,8 @@ class FromShards(Rows):
                 f"{path}: the writer {behind} has not come to its end, and the {len(self):,} rows that are complete "
                 "are all that is used",
             )
-        self._around = Surroundings(self.shards)
-        self._sorted: tuple[Tensor, Tensor] | None = None
+        self._around = Beside(self.shards)
+        self._numbers = Numbers(None)
 
     def _what(self) -> str:
         return self.path
@@ -72,12 +75,7 @@ class FromShards(Rows):
         return items if self.order is None else items[self.order]
 
     def context(self, id: int, reach: int = 12) -> Context | None:
-        found = self._around.around(id if self.order is None else int(self.order[id]), reach)
-        if found is None or self.order is None:
-            return found
-        ids = list(self._samples(torch.tensor(found.ids)))
-        ids[found.here] = id
-        return replace(found, ids=tuple(ids))
+        return self._numbers.context(self._around, id, reach)
 
     def words(self) -> tuple[Tensor, tuple[str, ...]] | None:
         texts = self._around.words
@@ -87,19 +85,10 @@ class FromShards(Rows):
         numbers = numbers if self.order is None else numbers[self.order]
         return torch.where((numbers >= 0) & (numbers < len(texts)), numbers, -1), texts
 
-    def _samples(self, rows: Tensor) -> list[int]:
-        """The sample of this part that each row is; −1: none."""
-        assert self.order is not None
-        if self._sorted is None:
-            self._sorted = self.order.sort(stable=True)
-        ordered, back = self._sorted
-        at = torch.searchsorted(ordered, rows).clamp(max=len(ordered) - 1)
-        return torch.where(ordered[at] == rows, back[at], -1).tolist()
-
     def take(self, ids: Tensor) -> Source:
         part = super().take(ids)
         assert isinstance(part, FromShards)
-        part._sorted = None
+        part._numbers = Numbers(part.order)
         return part
 
     def _hash(self) -> str:

@@ -51,6 +51,8 @@ class Sites(Source):
 
     def _join(self, parts: dict[str, Source]) -> None:
         self.parts = parts
+        self.stored = any(part.stored for part in parts.values())
+        self.finite = all(part.finite for part in parts.values())
         named = next((part for part in parts.values() if part.schema.classes is not None), None)
         widths = {name: part.schema.n_inputs for name, part in parts.items()}
         self.schema = Schema(

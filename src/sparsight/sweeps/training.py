@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 
 from sparsight.core import Observer, Source
@@ -76,9 +76,10 @@ class Pass:
             lead.trainer.batch_size, lead.trainer.data_seed, min(member.job.trainer.number for member in members)
         )
         del lead
-        with interruptible() as interrupted:
+        with interruptible() as interrupted, closing(stream):
             while members and not interrupted.is_set():
-                batch = replace(next(stream), kept={})
+                batch = next(stream)
+                batch = batch if batch.kept is not None else replace(batch, kept={})
                 for member in list(members):
                     trainer = member.job.trainer
                     try:

@@ -1,25 +1,31 @@
 """Texts as tokens, packed or in buckets."""
 
+import copy
 import hashlib
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Collection, Sequence
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 
 from sparsight.core.sampling import shuffled
 from sparsight.errors import SparsightError
-from sparsight.models.corpora import Document
-from sparsight.models.feeds import Block, Feed
-from sparsight.models.host import Host
+from sparsight.feeds._corpora import documents as read_documents
+from sparsight.feeds._feed import Block, Feed
+from sparsight.spec import register
 
 _CHOICE, _ORDER = 31, 32
+Count = Annotated[int, Field(ge=1)]
+CONTEXT = 128
+"""Tokens in a sequence, where nothing is said."""
 TOKENISED = 512
 """Documents that are given to the tokenizer at once."""
 NO_ITEM = -1
 """The item of tokens that belong to no document."""
 
 
+@register("feed", "texts")
 class Texts(Feed):
     """Documents as sequences of at most `context` tokens.
 
@@ -28,9 +34,12 @@ class Texts(Feed):
     is of one document; those of like length are computed together, with little padding, which is never a sample.
 
     Args:
-        host: the model, for its tokenizer.
-        documents: names and texts.
-        context: tokens in a sequence, with special ones.
+        path: a file or a folder of texts. A folder: each `.txt`, `.md` and `.py` in it and below is a document. A
+            `.jsonl`: each line, of which `field` is the text. A `.txt`: what blank lines divide; where there are
+            none, each line. Any other file is one document.
+        documents: in its place texts in memory. No recipe can hold them.
+        field: of the lines of a `.jsonl`.
+        context: tokens in a sequence, with special ones; None: 128, or what the model reads at most.
         arrange: None: `pack` for models that predict the next token, else `bucket`.
         special: whether tokens that the tokenizer adds, such as [CLS], are samples.
         sinks: whether the first place of a sequence is a sample, where the model predicts the next token: attention
@@ -38,6 +47,7 @@ class Texts(Feed):
         tokens: random documents that hold at least so many tokens together; None: all.
         per_block: tokens that are computed together.
         seed: of the choice of documents and of the order of blocks.
+        host: the model that reads.
 
     Raises:
         SparsightError: the model has no tokenizer, the context is too short or too long, or no token is left.
@@ -47,19 +57,24 @@ class Texts(Feed):
 
     def __init__(
         self,
-        host: Host,
-        documents: Sequence[Document],
         *,
-        context: int = 128,
+        path: str | None = None,
+        documents: Any = None,
+        field: str = "text",
+        context: Count | None = None,
         arrange: Literal["pack", "bucket"] | None = None,
         special: bool = False,
         sinks: bool = False,
-        tokens: int | None = None,
-        per_block: int = 1024,
-        seed: int = 0,
+        tokens: Count | None = None,
+        per_block: Count = 1024,
+        seed: Annotated[int, Field(ge=0)] = 0,
+        host: Any,
     ) -> None:
+        if (path is None) == (documents is None):
+            raise SparsightError("texts takes a path, or documents in memory: give one of the two")
         if host.tokenizer is None:
             raise SparsightError(f"{host.name} has no tokenizer: it reads no text")
+        context = min(CONTEXT, host.n_context or CONTEXT) if context is None else context
         if host.n_context is not None and context > host.n_context:
             raise SparsightError(f"context is {context}, and {host.name} reads {host.n_context} tokens at most")
         self.host, self.special, self.context = host, special, context
@@ -70,22 +85,35 @@ class Texts(Feed):
         room = context - len(self._prefix) - (len(self._suffix) if self.arrange == "bucket" else 0)
         if room < 1 + self.drop_first:
             raise SparsightError(f"context is {context}, which leaves no room for text: give more")
-        names, texts = zip(*documents, strict=True)
-        self._names, ids = _tokenised(host.tokenizer, names, texts, tokens, seed)
-        self._sequences = self._packed(ids, room) if self.arrange == "pack" else _cut(ids, room)
-        self._blocks = self._dealt(per_block, seed)
+        read = _in_memory(documents) if path is None else read_documents(path, field)
+        names, texts = zip(*read, strict=True)
+        self._names, self._ids = _tokenised(host.tokenizer, names, texts, tokens, seed)
+        self._room, self._per_block, self._seed = room, per_block, seed
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """Documents into sequences, and those into blocks."""
+        self._sequences = self._packed(self._ids) if self.arrange == "pack" else _cut(self._ids, self._room)
+        self._blocks = self._dealt(self._per_block, self._seed)
         samples = np.array([self._samples(sequence) for sequence in self._sequences])
         self._rows = np.array([samples[block].sum() for block in self._blocks])
         if not self._rows.sum():
             raise SparsightError("the texts hold no token that could be a sample: give more text")
 
-    def _packed(self, ids: list[np.ndarray], room: int) -> list[np.ndarray]:
+    def only(self, items: Collection[int]) -> "Texts":
+        found = copy.copy(self)
+        kept = sorted(set(items))
+        found._names, found._ids = [self._names[n] for n in kept], [self._ids[n] for n in kept]
+        found._arrange()
+        return found
+
+    def _packed(self, ids: list[np.ndarray]) -> list[np.ndarray]:
         """Sequences as [3, n]: token, item, position."""
         end = _first(self.host.tokenizer, "eos_token_id", "sep_token_id", "pad_token_id")
         border = np.array([[end], [NO_ITEM], [NO_ITEM]], np.int32)
         parts = [part for number, tokens in enumerate(ids) for part in (_placed(tokens, number, 0), border)]
         stream = np.concatenate(parts[:-1], axis=1)
-        return [stream[:, at : at + room] for at in range(0, stream.shape[1], room)]
+        return [stream[:, at : at + self._room] for at in range(0, stream.shape[1], self._room)]
 
     def _dealt(self, per_block: int, seed: int) -> list[np.ndarray]:
         """The sequences of each block; of like length, where they are padded."""
@@ -161,6 +189,13 @@ class Texts(Feed):
         return self._names
 
 
+def _in_memory(documents: Sequence[str]) -> list[tuple[str, str]]:
+    found = [(f"text {number}", text) for number, text in enumerate(documents, 1) if text.strip()]
+    if not found:
+        raise SparsightError("the texts are empty: give some")
+    return found
+
+
 def vocabulary_of(tokenizer: Any) -> list[str]:
     """The text of each token as it stands in a text, with the space before it."""
     pieces = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
@@ -190,7 +225,7 @@ def _first(tokenizer: Any, *names: str) -> int:
 def _tokenised(
     tokenizer: Any, names: Sequence[str], texts: Sequence[str], tokens: int | None, seed: int
 ) -> tuple[list[str], list[np.ndarray]]:
-    """Documents with at least one token, in their order; at random until there are enough, where so many are asked for."""
+    """Documents with at least one token, in their order; or at random until there are as many as are asked for."""
     order = np.arange(len(texts)) if tokens is None else shuffled(len(texts), seed, _CHOICE)
     kept_names, kept, total = [], [], 0
     for start in range(0, len(order), TOKENISED):

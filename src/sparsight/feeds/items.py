@@ -1,83 +1,35 @@
-"""What goes into a model, block by block."""
+"""Samples of a source, such as pictures."""
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
-from typing import Any
+import copy
+from collections.abc import Collection
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from sparsight.core import Source
 from sparsight.errors import SparsightError
+from sparsight.feeds._feed import Block, Feed
+from sparsight.spec import build, register
+
+Count = Annotated[int, Field(ge=1)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Block:
-    """What is computed together, always the same, so that activations have the same bits each time.
-
-    Attributes:
-        args: of the model's forward pass.
-        kwargs: likewise.
-        keep: of a text: which places are samples, [n], counted through all sequences; None: all are.
-        columns: what is known of each sample, [n] each: `item`, `position`, `token`; where `keep` is None, of each
-            item alone, [items].
-    """
-
-    args: tuple[Tensor, ...] = ()
-    kwargs: dict[str, Tensor] = field(default_factory=dict)
-    keep: Tensor | None = None
-    columns: dict[str, Tensor]
-
-
-class Feed(ABC):
-    """What goes into a model: a fixed number of blocks."""
-
-    kind: str
-    """`text`, `pictures` or `items`."""
-
-    @abstractmethod
-    def __len__(self) -> int: ...
-
-    @abstractmethod
-    def block(self, number: int) -> Block: ...
-
-    @abstractmethod
-    def rows(self, cells: int) -> np.ndarray:
-        """How many samples each block has, [blocks], where the layer gives `cells` rows for each item."""
-
-    @abstractmethod
-    def fingerprint(self) -> str:
-        """A hash of all that goes in."""
-
-    def about(self) -> dict[str, Any]:
-        """What is to be kept with activations, as JSON has it."""
-        return {"kind": self.kind}
-
-    def vocabulary(self) -> list[str] | None:
-        """The text of each token's number, where it reads texts."""
-        return None
-
-    def items(self) -> list[str] | None:
-        """The name of each item, where they have names."""
-        return None
-
-    def picture(self, item: int) -> np.ndarray | None:
-        """What the model saw of an item, [height, width, 3] uint8; None: no picture."""
-        return None
-
-
+@register("feed", "items")
 class Items(Feed):
     """Samples of a source, such as pictures, `per_block` at a time.
 
     Rows with a shape go in as [n, channels, height, width], others as [n, D].
 
     Args:
-        source: pixels in [0, 1], or any numbers.
+        source: a source, its name, or its name and knobs: pixels in [0, 1], or any numbers.
         mean: subtracted from each channel.
         std: then divided by.
         per_block: samples that are computed together.
         limit: the first so many alone.
+        host: the model; nothing needs to be known of it.
 
     Raises:
         SparsightError: mean or std are not one number, and not one for each channel.
@@ -85,16 +37,18 @@ class Items(Feed):
 
     def __init__(
         self,
-        source: Source,
         *,
+        source: Any,
         mean: list[float] | None = None,
         std: list[float] | None = None,
-        per_block: int = 16,
-        limit: int | None = None,
+        per_block: Count = 16,
+        limit: Count | None = None,
+        host: Any = None,
     ) -> None:
-        self.source, self.per_block = source, per_block
-        self.n = len(source) if limit is None else min(limit, len(source))
-        self.shape = source.schema.shape
+        given: Source = source if isinstance(source, Source) else build("source", source)
+        self.source, self.per_block = given, per_block
+        self.n = len(given) if limit is None else min(limit, len(given))
+        self.shape = given.schema.shape
         self.kind = "items" if self.shape is None else "pictures"
         self.channels = 1 if self.shape is None or len(self.shape) == 2 else self.shape[2]
         self.mean, self.std = self._per_channel("mean", mean, 0.0), self._per_channel("std", std, 1.0)
@@ -123,6 +77,11 @@ class Items(Feed):
     def rows(self, cells: int) -> np.ndarray:
         found = np.full(len(self), self.per_block * cells)
         found[-1] = (self.n - (len(self) - 1) * self.per_block) * cells
+        return found
+
+    def only(self, items: Collection[int]) -> "Items":
+        found = copy.copy(self)
+        found.source, found.n = self.source.take(torch.tensor(sorted(set(items)))), len(set(items))
         return found
 
     def fingerprint(self) -> str:
