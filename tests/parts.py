@@ -1,5 +1,6 @@
 """Samples that are parts of something: tokens of texts, and cells of pictures."""
 
+import copy
 import hashlib
 import json
 from collections.abc import Sequence
@@ -48,8 +49,8 @@ class Texts(Source):
         return self.rows[self.order[ids]]
 
     def take(self, ids: Tensor) -> "Texts":
-        part = object.__new__(Texts)
-        part.__dict__.update(self.__dict__, order=self.order[ids])
+        part = copy.copy(self)
+        part.order = self.order[ids]
         return part
 
     def fingerprint(self) -> str:

@@ -114,9 +114,8 @@ def test_texts_and_pictures_are_in_it_around_their_samples(tmp_path: Path, brows
         tab.on("pageerror", lambda error: pytest.fail(str(error)))
         tab.on("dialog", lambda dialog: pytest.fail("a dialog"))
         tab.goto(f"file://{tmp_path}/{name}.html#/run/{name}/feature/0")
-        expect(
-            tab.locator(".passages .token.here" if name == "texts" else "canvas.cells[width='240']").first
-        ).to_be_visible()
+        shown = ".passages .token.here" if name == "texts" else "canvas.cells[width='240']"
+        expect(tab.locator(shown).first).to_be_visible()
         tab.goto(f"file://{tmp_path}/{name}.html#/run/{name}/features")
         expect(tab.locator(".wordgrid .tile dt" if name == "texts" else ".list tbody a").first).to_be_visible()
         expect(tab.locator(".sorry")).to_have_count(0)

@@ -117,13 +117,14 @@ class _Pass:
             self.of_class = torch.zeros(len(self.classes), dtype=torch.float64)
             self.information = Information(len(self.classes))
         self.words = source.words()
+        asked = {
+            "class": None if self.labels is None or not self.classes else (self.labels, self.classes),
+            "label": self.words,
+        }
         self.said = {
-            of: Labels(self.features, _counted(numbers, source.weights()), n, source.groups(), seed=seed)
-            for of, numbers, n in (
-                ("class", self.labels, len(self.classes or ())),
-                ("label", *((None, 0) if self.words is None else (self.words[0], len(self.words[1])))),
-            )
-            if numbers is not None and n
+            of: Labels(self.features, _counted(pair[0], source.weights()), len(pair[1]), source.groups(), seed=seed)
+            for of, pair in asked.items()
+            if pair is not None
         }
         self.population = 0.0
         self.l0 = 0.0

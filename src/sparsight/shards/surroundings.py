@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from sparsight.core.records import Context
 from sparsight.errors import SparsightError
@@ -33,6 +34,14 @@ class Surroundings(ABC):
     def column(self, name: str, rows: np.ndarray) -> list[int]:
         """A column at some rows."""
 
+    @abstractmethod
+    def whole(self, name: str) -> Tensor | None:
+        """A column of all rows, [N]; None: it is not known."""
+
+    @abstractmethod
+    def words(self) -> list[str]:
+        """The text of each token, where rows are of a text."""
+
     @property
     @abstractmethod
     def grid(self) -> tuple[int, int]:
@@ -49,15 +58,6 @@ class Surroundings(ABC):
     @abstractmethod
     def picture(self, item: int) -> np.ndarray | None:
         """The picture, [height, width, 3] uint8; None: it is not there."""
-
-    @cached_property
-    def words(self) -> tuple[str, ...] | None:
-        """The text of each token; None: rows are no tokens.
-
-        Raises:
-            SparsightError: the vocabulary is damaged.
-        """
-        return tuple(self._vocabulary) if self.kind == "text" else None
 
     def around(self, row: int, reach: int) -> Context | None:
         """What a row is a part of, with the numbers of rows in place of those of samples; None: it is a whole.
@@ -145,6 +145,9 @@ class Beside(Surroundings):
     def column(self, name: str, rows: np.ndarray) -> list[int]:
         return self.shards.read(name, rows).tolist()
 
+    def whole(self, name: str) -> Tensor | None:
+        return self.shards.whole(name).long() if name in self.folder.columns else None
+
     @property
     def grid(self) -> tuple[int, int]:
         grid = self.folder.about.get("grid")
@@ -173,6 +176,9 @@ class Beside(Surroundings):
     def name(self, item: int) -> str:
         names = self._names
         return names[item] if 0 <= item < len(names) else f"item {item}"
+
+    def words(self) -> list[str]:
+        return self._vocabulary
 
     @cached_property
     def _vocabulary(self) -> list[str]:

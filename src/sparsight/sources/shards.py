@@ -78,12 +78,7 @@ class FromShards(Rows):
         return self._numbers.context(self._around, id, reach)
 
     def words(self) -> tuple[Tensor, tuple[str, ...]] | None:
-        texts = self._around.words
-        if texts is None:
-            return None
-        numbers = self.shards.whole("token").long()
-        numbers = numbers if self.order is None else numbers[self.order]
-        return torch.where((numbers >= 0) & (numbers < len(texts)), numbers, -1), texts
+        return self._numbers.words(self._around)
 
     def take(self, ids: Tensor) -> Source:
         part = super().take(ids)
