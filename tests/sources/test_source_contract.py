@@ -273,6 +273,23 @@ def test_what_a_sample_is_a_part_of_names_its_parts(source: Source) -> None:
         assert all(-1 <= part < N for part in context.ids)
 
 
+def test_words_are_numbers_of_texts_and_go_with_their_samples(source: Source) -> None:
+    words = source.words()
+    if words is None:
+        return
+    numbers, texts = words
+    assert numbers.shape == (N,)
+    assert int(numbers.min()) >= -1
+    assert int(numbers.max()) < len(texts)
+    part = source.take(torch.tensor([7, 3, 20])).words()
+    assert part is not None
+    assert torch.equal(part[0], numbers[torch.tensor([7, 3, 20])])
+    assert part[1] == texts
+    context = source.context(7)
+    if context is not None and context.tokens is not None:
+        assert context.tokens[context.here] == texts[int(numbers[7])]
+
+
 def test_a_part_keeps_rows_labels_and_weights_together(source: Source) -> None:
     ids = torch.tensor([7, 3, 20])
     part = source.take(torch.tensor([3, 20, 7])).take(torch.tensor([2, 0, 1]))
