@@ -71,11 +71,14 @@ class FromShards(Rows):
     def groups(self) -> Tensor | None:
         if "item" not in self.shards.folder.columns:
             return None
-        items = self.shards.whole("item").long()
+        items = self.shards.whole("item")
         return items if self.order is None else items[self.order]
 
     def context(self, id: int, reach: int = 12) -> Context | None:
         return self._numbers.context(self._around, id, reach)
+
+    def words(self) -> tuple[Tensor, tuple[str, ...]] | None:
+        return self._numbers.words(self._around)
 
     def take(self, ids: Tensor) -> Source:
         part = super().take(ids)
