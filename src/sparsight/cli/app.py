@@ -418,6 +418,43 @@ def harvest(
 
 
 @app.command()
+def splice(
+    run: Annotated[Path, typer.Argument(help="The folder of a run on the activations of a model.")],
+    model: Annotated[str | None, typer.Option(help="Where the model is now, or another one.")] = None,
+    at: Annotated[list[str] | None, typer.Option(help="Another layer than the run was trained on.")] = None,
+    text: Annotated[str | None, typer.Option(help="Where the texts are now, or others, which are taken whole.")] = None,
+    tokens: Annotated[
+        int, typer.Option(min=1, help="Samples that are replaced, at most; the model runs seven times on each.")
+    ] = 20_000,
+    device: Annotated[str, typer.Option(help="auto (CUDA where there is one), cpu, cuda, cuda:1 or mps.")] = "auto",
+    plugin: Plugins = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put a run's reconstructions back into the model that its data come from, and say what the model still does.
+
+    For example: [bold]sparsight splice runs/llm[/bold]
+
+    Measured on the documents or pictures that the run held out, beside the mean
+    and zeros in their place. For models that predict the next token, also which
+    tokens every feature raises and lowers. Kept in the run's folder, and shown
+    by report and explorer.
+    """
+    from sparsight.cli import splicing
+
+    splicing.splice(
+        run,
+        model=model,
+        at=at or [],
+        text=text,
+        tokens=tokens,
+        device=device,
+        plugins=plugin or [],
+        as_json=as_json,
+        console=Console(stderr=as_json, highlight=False),
+    )
+
+
+@app.command()
 def verify(
     run: Annotated[Path, typer.Argument(help="The run's folder.")],
     claims: Annotated[
