@@ -183,3 +183,9 @@ def test_what_is_no_text_is_one_sentence(
         (tmp_path / name).write_bytes(content)
     with pytest.raises(SparsightError, match=sentence):
         of(bert, tmp_path / name)
+
+
+def test_a_vocabulary_of_bytes_may_hold_two_hashes(tmp_path: Path) -> None:
+    tokenizer = open_host(str(tiny.llama(tmp_path / "llama"))).tokenizer
+    tokenizer.add_tokens(["##"])
+    assert " light" in vocabulary_of(tokenizer) and "##" in vocabulary_of(tokenizer)

@@ -97,8 +97,9 @@ def _features(held: Held, base: str, run: Run, atlas: Atlas, measured: Source, s
             elif "picture" in context:
                 pictured.add(context["picture"])
         for one in made:
+            one["note"], one["samples"] = notes.get(one["feature"], ""), True
             one["tokens"] = None if raised is None else raised.of(one["feature"])
-        return _json([{**one, "note": notes.get(one["feature"], ""), "samples": True} for one in made])
+        return _json(made)
 
     held.put_table(f"{base}/feature", shown, BLOCK, records)
     held.put_table(f"{base}/samples", sorted(needed), BLOCK, lambda ids: tiles.of_samples(measured, torch.tensor(ids)))
