@@ -145,7 +145,7 @@ def test_generating_with_a_cache_is_steered_like_without(tmp_path: Path) -> None
 
     def generated(**more: Any) -> list[int]:
         asked = {"attention_mask": torch.ones_like(ids), "max_new_tokens": 8, "do_sample": False, "pad_token_id": 0}
-        return host.module.generate(ids, **asked, **more)[0].tolist()
+        return host.module.generate(ids, **asked, **more)[0].tolist()  # pyright: ignore
 
     plain = generated()
     with sae.steer(host.module, at="model.layers.1", feature=1, by=30.0):

@@ -79,7 +79,7 @@ def test_it_is_the_direction_in_which_logits_change(llama: Host) -> None:
     tokens, values = unembedded(features(rows.float()), llama, n=5)
 
     def logits(h: Tensor) -> Tensor:
-        return head.weight.double() @ (norm.weight.double() * h * torch.rsqrt(h.square().mean()))
+        return head.weight.double() @ (norm.weight.double() * h * torch.rsqrt(h.square().mean()))  # pyright: ignore
 
     for row, which, value in zip(rows, tokens, values, strict=True):
         change = (logits(stream + 1e-6 * row) - logits(stream)) / 1e-6 * stream.square().mean().sqrt()

@@ -57,7 +57,7 @@ def test_what_is_written_is_what_the_model_generates(llama: Ready, sae: SAE) -> 
     found = steered(sae, llama, TEXT, [edit], more=8)
 
     def written() -> str:
-        new = llama.host.module.generate(ids, attention_mask=torch.ones_like(ids), **asked)[0, ids.shape[1] :].tolist()
+        new = llama.host.module.generate(ids, attention_mask=torch.ones_like(ids), **asked)[0, ids.shape[1] :].tolist()  # pyright: ignore
         return llama.host.tokenizer.decode(new).partition("<end>")[0]
 
     assert found["continued"]["before"] == written() != ""

@@ -4,7 +4,6 @@ import copy
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from numbers import Integral
 from pathlib import Path
 from typing import Any, final
 
@@ -243,7 +242,7 @@ class SAE(nn.Module):
             SparsightError: no such feature or layer, none or both of `by` and `to`, or a layer of another width. A
                 transcoder is only steered `by`.
         """
-        features = [int(feature)] if isinstance(feature, Integral) else [int(j) for j in feature]
+        features = [int(j) for j in (feature if isinstance(feature, Sequence) else [feature])]
         edit = steering(self, features, by=by, to=to, channels_first=channels_first, skip=skip)
         return editing(model, {at: edit})
 

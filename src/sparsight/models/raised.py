@@ -1,7 +1,6 @@
 """Which tokens features raise and lower, as a file."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,10 +23,10 @@ class Raised:
 
     tokens: np.ndarray
     values: np.ndarray
-    texts: Sequence[str]
+    texts: list[str]
 
     @classmethod
-    def of_tokens(cls, tokens: np.ndarray, values: np.ndarray, vocabulary: Sequence[str]) -> "Raised":
+    def of_tokens(cls, tokens: np.ndarray, values: np.ndarray, vocabulary: list[str]) -> "Raised":
         """With the texts of those tokens alone that occur."""
         used, places = np.unique(tokens, return_inverse=True)
         texts = [vocabulary[n] if n < len(vocabulary) else f"[{n}]" for n in used.tolist()]

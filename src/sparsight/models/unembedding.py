@@ -32,9 +32,10 @@ def unembedded(sae: SAE, host: Host, n: int = 10, features: Tensor | None = None
         SparsightError: the model predicts no tokens, or the rows are not as wide as its unembedding.
     """
     found = getattr(host.module, "get_output_embeddings", lambda: None)() if host.causal else None
-    if not isinstance(found, nn.Module) or not isinstance(getattr(found, "weight", None), Tensor):
+    raw = getattr(found, "weight", None)
+    if not isinstance(raw, Tensor):
         raise SparsightError(f"{host.name} has no unembedding: which tokens a feature raises is not known")
-    weight = found.weight.float().cpu()  # [V, D]
+    weight = raw.float().cpu()  # [V, D]
     rows = sae.rows(torch.arange(sae.n_latents) if features is None else features).float().cpu()
     if rows.shape[1] != weight.shape[1]:
         raise SparsightError(
