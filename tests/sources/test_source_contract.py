@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from PIL import Image
 from anndata import AnnData
+from PIL import Image
 from test_idx import write_idx
 from test_images import write_pictures
 from torch import nn
