@@ -9,6 +9,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 from anndata import AnnData
+from PIL import Image
 from test_idx import write_idx
 from test_images import write_pictures
 from torch import nn
@@ -44,6 +45,14 @@ def idx(folder: Path, changed: bool) -> Source:
 
 def images(folder: Path, changed: bool) -> Source:
     return build("source", {"name": "images", "path": str(write_pictures(folder, pictures(changed)))})
+
+
+def patches(folder: Path, changed: bool) -> Source:
+    bytes_ = np.random.default_rng(0).integers(0, 256, (10, 40, 40), dtype=np.uint8)
+    bytes_[3] ^= changed
+    for number, picture in enumerate(bytes_):
+        Image.fromarray(picture).save(folder / f"{number}.png")
+    return build("source", {"name": "patches", "path": str(folder), "size": 4, "n": N})
 
 
 def planted(folder: Path, changed: bool) -> Source:
@@ -132,6 +141,7 @@ EXAMPLES: dict[str, Callable[[Path, bool], Source]] = {
     "digits": digits,
     "idx": idx,
     "images": images,
+    "patches": patches,
     "planted": planted,
     "shards": shards,
     "synthetic": synthetic,

@@ -195,8 +195,20 @@ class SAE(nn.Module):
         return self.encode(self.preprocess(raw))
 
     def reconstruct(self, raw: Tensor) -> Tensor:
-        """Raw samples, [B, D], to their reconstruction in raw units, [B, D_out]."""
-        return self.preprocess_targets.inverse(self(self.preprocess(raw)))
+        """Raw samples, [B, D], to their reconstruction in raw units, [B, D_out], as `in_raw_units` has it."""
+        return self.in_raw_units(self(self.preprocess(raw)), raw)
+
+    def in_raw_units(self, recon: Tensor, raw: Tensor | None = None) -> Tensor:
+        """Reconstructions in the units of the model to raw units, [B, D_out].
+
+        Args:
+            recon: what the model made.
+            raw: the samples that they are of, [B, D]. What preprocessing took out of each, such as its brightness, is
+                put back, where targets are the inputs; without them all get what samples have on average.
+        """
+        if raw is None or self.own_targets is not None:
+            return self.preprocess_targets.inverse(recon)
+        return self.preprocess.restore(recon, raw)
 
     def steer(
         self,

@@ -165,10 +165,9 @@ def played(
     """
     raw = checked(sae, raw)
     edits = _set(sae, edits or {})
-    x = sae.preprocess(raw)
-    active, codes = firing(sae.encode(x))
+    active, codes = firing(sae.transform(raw))
     changed = _edited(active, codes, edits)
-    both = decoded(sae, ragged(sae, [(active, codes), changed]), x.expand(2, -1))
+    both = decoded(sae, ragged(sae, [(active, codes), changed]), raw)
     order, parts = ordered(sae, active, codes)
     shown = active[order[:most]]
     more = torch.tensor([feature for feature in edits if feature not in set(shown.tolist())]).to(active)
