@@ -4,12 +4,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from parts import VOCABULARY, Texts
 from sklearn.metrics import mutual_info_score
 from toys import D, F, N, samples, toy_job, toy_source
 
 from sparsight.atlas import BINS, edges, survey
 from sparsight.core import SAE, Atlas, Source
 from sparsight.errors import SparsightError
+from sparsight.job import Recipe, prepare
 from sparsight.meters import shape
 from sparsight.meters.examples import NOTHING
 from sparsight.spec import build
@@ -147,6 +149,44 @@ def test_without_a_geometry_measures_of_pictures_are_absent_and_without_labels_t
     assert "purity" not in atlas
     with pytest.raises(SparsightError, match="has no column 'purity'; there is: "):
         atlas["purity"]
+
+
+def test_features_of_texts_have_labels_with_scores_and_only_the_words_that_they_need(tmp_path: Path) -> None:
+    texts = Texts()
+    recipe = {"n_latents": 12, "architecture": {"name": "topk", "k": 2}, "train": {"epochs": 20.0, "batch_size": 64}}
+    job = prepare(Recipe.parse(recipe), texts)
+    job.trainer.fit(job.source)
+    atlas, codes = survey(job.sae, texts, fits=0), codes_of(job.sae, texts)
+    vocabulary, tokens = atlas.samples["words"], texts.words()[0].numpy()
+    used = np.unique(np.concatenate([atlas["label_ids"].ravel(), atlas["word_ids"].ravel()]))
+    assert used[used >= 0].tolist() == list(range(len(vocabulary)))
+    assert np.nanmedian(atlas["label_score"]) > 0.7, "each token has a direction of its own"
+    assert abs(atlas.columns["label_score"].null or 1) < 0.1
+    for feature in range(12):
+        label = [vocabulary[n] for n in atlas["label_ids"][feature] if n >= 0]
+        inside = np.isin(tokens, [VOCABULARY.index(text) for text in label])
+        if label:
+            fires = codes[:, feature] != 0
+            assert np.corrcoef(inside, fires)[0, 1] == pytest.approx(atlas["label_score"][feature], abs=0.15)
+        first = vocabulary[atlas["word_ids"][feature][0]]
+        share = codes[tokens == VOCABULARY.index(first), feature].sum() / codes[:, feature].sum()
+        assert share == pytest.approx(atlas["word_shares"][feature][0], abs=0.15)
+    atlas.save(tmp_path / "atlas")
+    assert Atlas.open(tmp_path / "atlas").samples["words"] == vocabulary
+
+
+def test_features_of_labelled_samples_have_classes_with_scores() -> None:
+    sae, source = model(), labelled()
+    atlas, fires = survey(sae, source, fits=0), codes_of(sae, source) != 0
+    for feature in range(F):
+        label = [n for n in atlas["class_ids"][feature] if n >= 0]
+        if label and fires[:, feature].any():
+            inside = np.isin(np.arange(N) % CLASSES, label)
+            assert np.corrcoef(inside, fires[:, feature])[0, 1] == pytest.approx(
+                atlas["class_score"][feature], abs=0.25
+            )
+    assert "label_ids" not in atlas
+    assert atlas.samples["words"] is None
 
 
 def test_labels_of_some_samples_count_for_those_alone() -> None:

@@ -394,20 +394,39 @@ def fitted(name: str, x: Tensor) -> Preprocess:
     return part.double()
 
 
+ALIKE: dict[str, Callable[[Tensor], Tensor]] = {
+    "unit_norm": lambda x: 3 * x / x.norm(dim=1, keepdim=True),
+    "remove_mean": lambda x: x - x.mean(1, keepdim=True) + 3,
+    "normalise_contrast": lambda x: x / x.std(1, keepdim=True),
+}
+"""Samples that are alike in what preprocessing takes out of each, without which it cannot be undone."""
+
+
+def alike(name: str) -> Tensor:
+    dice = torch.Generator().manual_seed(0)
+    x = 5 * samples(64).double() + torch.rand(64, 16, generator=dice, dtype=torch.float64) + 2
+    return ALIKE.get(name, lambda x: x)(x)
+
+
 @pytest.mark.parametrize("name", names("preprocess"))
 def test_preprocessing_is_undone_by_its_inverse(name: str) -> None:
-    x = 5 * samples(64).double() + 2
-    if name == "unit_norm":
-        x = x / x.norm(dim=1, keepdim=True) * 3
+    x = alike(name)
     part = fitted(name, x)
     torch.testing.assert_close(part.inverse(part(x)), x, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", names("preprocess"))
-def test_filters_and_rows_in_raw_units_act_on_raw_samples(name: str) -> None:
+def test_what_preprocessing_takes_out_of_a_sample_is_restored(name: str) -> None:
     x = 5 * samples(64).double() + 2
-    if name == "unit_norm":
-        x = x / x.norm(dim=1, keepdim=True) * 3
+    part = fitted(name, x)
+    torch.testing.assert_close(part.restore(part(x), x), x, rtol=1e-5, atol=1e-5)
+    chain = Chain([part, fitted("scale", part(x))])
+    torch.testing.assert_close(chain.restore(chain(x), x), x, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", names("preprocess"))
+def test_filters_and_rows_in_raw_units_act_on_raw_samples(name: str) -> None:
+    x = alike(name)
     chain = Chain([fitted(name, x)])
     W = torch.randn(3, x.shape[1], dtype=torch.float64)
     change = chain(x[:8]) - chain(x[8:16])
@@ -415,6 +434,17 @@ def test_filters_and_rows_in_raw_units_act_on_raw_samples(name: str) -> None:
     y = chain(x[:3])
     moved = chain.inverse(y + W) - chain.inverse(y)
     torch.testing.assert_close(moved, chain.rows_in_raw_units(W))
+
+
+@pytest.mark.parametrize("name", names("preprocess"))
+def test_preprocessing_is_saved_with_the_model(name: str, tmp_path: Path) -> None:
+    sae = toy_job("topk", preprocess=[name]).sae.eval()
+    sae.save(tmp_path / "model.safetensors")
+    x = samples(16)
+    again = SAE.load(tmp_path / "model.safetensors").preprocess
+    assert not torch.equal(again(x), x)
+    torch.testing.assert_close(again(x), sae.preprocess(x), rtol=0, atol=0)
+    torch.testing.assert_close(again.inverse(x), sae.preprocess.inverse(x), rtol=0, atol=0)
 
 
 def batch_of(positions: Tensor, step: int, x: Tensor) -> Batch:

@@ -16,7 +16,7 @@ from sparsight.diagnosis.asking import causes
 from sparsight.errors import SparsightError
 from sparsight.job import Recipe, completed, prepare, train
 from sparsight.run import Run
-from sparsight.spec import build, names
+from sparsight.spec import build, names, override
 
 D, F = SIDE * SIDE, 24
 X = samples(400)
@@ -49,6 +49,29 @@ def question(**train_: Any) -> dict[str, Any]:
 
 def source() -> Any:
     return build("source", {"name": "arrays", "shape": [SIDE, SIDE]}, data=X)
+
+
+def photographs() -> Any:
+    return build("source", {"name": "patches", "size": 8, "n": 3000})
+
+
+@pytest.mark.parametrize(
+    ("architecture", "changes"),
+    [
+        ({"name": "topk", "k": 4}, ['preprocess=[{name="remove_mean"},{name="zca_whiten"}]']),
+        ("sigmoid_kl", ['preprocess=[{name="remove_mean"},{name="zca_whiten"}]', "output=identity"]),
+    ],
+)
+def test_raw_patches_are_mended_by_taking_their_brightness_out(
+    architecture: Any, changes: list[str], tmp_path: Path
+) -> None:
+    short = {"epochs": 2.0, "hold_out": 0.2}
+    recipe = Recipe.parse({"name": "raw", "n_latents": 32, "architecture": architecture, "train": short})
+    run = train(recipe, tmp_path / "raw", photographs())
+    found = sparsight.diagnose(run, photographs(), rules=["raw-patches"])
+    assert [each.changes for each in found] == [tuple(changes)]
+    again = train(Recipe.parse(override(run.recipe, changes)), tmp_path / "mended", photographs())
+    assert sparsight.diagnose(again, photographs(), rules=["raw-patches"]) == []
 
 
 def test_causes_stand_before_what_they_explain() -> None:

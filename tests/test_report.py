@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browsing import held
+from parts import Cells, Texts
 from playwright.sync_api import Browser, expect
 from toys import F, samples, toy_source
 
@@ -94,6 +95,31 @@ def test_a_browser_opens_a_folder_of_files(tmp_path: Path, browser: Browser, mon
         (tmp_path / "report" / name).write_bytes(content)
     said = looked(browser, tmp_path / "report" / "index.html", "run", count=10)
     assert f"10 of {F} features are shown, evenly spread" in said
+
+
+def test_texts_and_pictures_are_in_it_around_their_samples(tmp_path: Path, browser: Browser) -> None:
+    for name, source in (("texts", Texts(80)), ("cells", Cells())):
+        run = trained(tmp_path / name, source, architecture={"name": "topk", "k": 2})
+        text = page(run, source)
+        assert HOSTILE not in text
+        found = held(text)
+        record = json.loads(found[f"run/{name}/feature/0"])[0]
+        examples = [example for kind in record["examples"].values() for example in kind]
+        assert examples
+        assert all(len(example["context"]["codes"]) <= 17 for example in examples)
+        assert len(record["examples"]["top"]) <= 4
+        assert f"run/{name}/samples/0" not in found, "what is shown as a text or picture is not there as numbers"
+        (tmp_path / f"{name}.html").write_text(text, encoding="utf-8")
+        tab = browser.new_page()
+        tab.on("pageerror", lambda error: pytest.fail(str(error)))
+        tab.on("dialog", lambda dialog: pytest.fail("a dialog"))
+        tab.goto(f"file://{tmp_path}/{name}.html#/run/{name}/feature/0")
+        shown = ".passages .token.here" if name == "texts" else "canvas.cells[width='240']"
+        expect(tab.locator(shown).first).to_be_visible()
+        tab.goto(f"file://{tmp_path}/{name}.html#/run/{name}/features")
+        expect(tab.locator(".wordgrid .tile dt" if name == "texts" else ".list tbody a").first).to_be_visible()
+        expect(tab.locator(".sorry")).to_have_count(0)
+        tab.close()
 
 
 def looked(browser: Browser, place: Path, run: str, count: int = F) -> str:

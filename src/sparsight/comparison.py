@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sparsight.baselines._baseline import Baseline
-from sparsight.core import SAE, Codes, Schema, Source, Step
+from sparsight.core import SAE, Codes, Preprocess, Schema, Source, Step
 from sparsight.errors import SparsightError
 from sparsight.job import data_of
 from sparsight.meters.probe import probe_error
@@ -19,7 +19,7 @@ from sparsight.meters.quality import Quality, measure_quality
 from sparsight.meters.recovery import FOUND, best
 from sparsight.meters.shape import moran, participation_ratio
 from sparsight.run import Run
-from sparsight.spec import build, names
+from sparsight.spec import build, describe, names
 
 MEASURED = 10_000
 """Held-out samples that figures are measured on, at most, and labels that a probe learns from."""
@@ -214,6 +214,10 @@ class _Bench:
         """The row of a run."""
         sae, summary = run.sae(), run.summary
         assert summary is not None
+        lost = [describe(part)["name"] for part in sae.preprocess if type(part).restore is not Preprocess.restore]
+        if lost:
+            said = f"what {' and '.join(lost)} took out of each sample is not in the codes, and counts as missed"
+            self.notes += [said] * (said not in self.notes)
         atoms = sae.filters()["decoder"]
         quality = measure_quality(sae, self.test, raw=True)
         probe = self._probe(lambda raw: _codes(sae, raw))

@@ -178,7 +178,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         sae = self._model(codes.dtype)
         with torch.no_grad():
             recons = [sae.decode(Codes(rows, sae.n_latents)) for rows in self._rows(codes, sae)]
-            return np.concatenate([sae.preprocess_targets.inverse(recon).cpu().numpy() for recon in recons])
+            return np.concatenate([sae.in_raw_units(recon).cpu().numpy() for recon in recons])
 
     def reconstruct(self, X: Any) -> np.ndarray:
         """What the model makes of X, [N, D], in the units of the data (the targets)."""
@@ -191,6 +191,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """The explained variance of X in its own units: 1 − Σ‖x − reconstruction‖² / Σ‖x − mean‖². 1 is perfect.
 
+        The reconstruction is that of the codes alone: what preprocessing took out of a sample counts as missed.
         Of a transcoder it is that of its targets y, [N, D_out].
         """
         check_is_fitted(self, "sae_")
@@ -292,7 +293,9 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def _rows_as_they_are(self, X: Any, y: Any, weight: Any) -> Source:
         shape = None if self.shape is None else [int(n) for n in self.shape]
-        return build("source", {"name": "arrays", "shape": shape}, data=X, weight=weight, target=y)
+        columns = getattr(self, "feature_names_in_", None)
+        names = None if columns is None else [str(name) for name in columns]
+        return build("source", {"name": "arrays", "shape": shape, "names": names}, data=X, weight=weight, target=y)
 
     def _keep(self, job: Job) -> None:
         self.sae_, self._trainer, self.notes_ = job.sae, job.trainer, list(job.notes)

@@ -133,6 +133,6 @@ def test_a_model_that_gives_nan_is_one_sentence() -> None:
     feed = {"name": "items", "source": build("source", "arrays", data=rows), "per_block": 4}
     live = build("source", {"name": "activations", "at": "inner"}, model=Broken(), feed=feed)
     with pytest.raises(
-        SparsightError, match="NaN or infinity for 1 of the 4 samples of block 0 .the first is sample 1"
+        SparsightError, match=r"NaN or infinity for 1 of the 4 samples of block 0 .the first is sample 1"
     ):
         live.gather(torch.arange(10))

@@ -85,6 +85,18 @@ def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
             Images(path=str(tmp_path))
 
 
+def test_pictures_that_cannot_be_read_are_left_out_only_where_asked(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path)
+    for name in ("a/0.png", "b/3.png"):
+        (folder / name).write_bytes(b"no picture at all")
+    with pytest.raises(SparsightError, match=r"2 of 6 pictures cannot be used: .*0\.png' .*3\.png' .*skip_unreadable"):
+        Images(path=str(folder))
+    source = Images(path=str(folder), skip_unreadable=True)
+    wanted = torch.from_numpy(PICTURES[[2, 4, 1, 5]].reshape(4, -1) / 255).float()
+    torch.testing.assert_close(source.gather(torch.arange(4)), wanted)
+    assert len(source.notes) == 1 and source.notes[0].startswith("left out: 2 of 6 pictures cannot be used")
+
+
 @pytest.mark.parametrize("deep", [np.full((5, 7), 1000, np.uint16), np.full((5, 7), 0.5, np.float32)])
 def test_deeper_pictures_are_refused_and_not_cut_off_at_255(deep: np.ndarray, tmp_path: Path) -> None:
     Image.fromarray(deep).save(tmp_path / "deep.tiff")

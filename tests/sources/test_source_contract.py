@@ -6,7 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
+from anndata import AnnData
+from PIL import Image
 from test_idx import write_idx
 from test_images import write_pictures
 from torch import nn
@@ -44,6 +47,14 @@ def images(folder: Path, changed: bool) -> Source:
     return build("source", {"name": "images", "path": str(write_pictures(folder, pictures(changed)))})
 
 
+def patches(folder: Path, changed: bool) -> Source:
+    bytes_ = np.random.default_rng(0).integers(0, 256, (10, 40, 40), dtype=np.uint8)
+    bytes_[3] ^= changed
+    for number, picture in enumerate(bytes_):
+        Image.fromarray(picture).save(folder / f"{number}.png")
+    return build("source", {"name": "patches", "path": str(folder), "size": 4, "n": N})
+
+
 def planted(folder: Path, changed: bool) -> Source:
     return build("source", "planted", source=arrays(folder, changed), share=0.3)
 
@@ -51,6 +62,26 @@ def planted(folder: Path, changed: bool) -> Source:
 def synthetic(folder: Path, changed: bool) -> Source:
     made = build("source", {"name": "synthetic", "n_samples": N + 1, "width": 30})
     return made.take(torch.tensor([*range(N - 1), N if changed else N - 1]))
+
+
+def tables(folder: Path, changed: bool) -> Source:
+    size = np.where(np.arange(N) % 7 == 0, np.nan, np.arange(N) + 0.5 * changed * (np.arange(N) == N - 1))
+    colour = np.array(["red", "green", "blue"])[np.arange(N) % 3]
+    path = folder / "table.csv"
+    lines = [f"{n},{size[n]},{colour[n]},{n % 4},{1 + n},{n // 3}" for n in range(N)]
+    path.write_text("\n".join(["row,size,colour,kind,heavy,patient", *lines]))
+    named = {"label": "kind", "weight": "heavy", "group": "patient"}
+    return build("source", {"name": "tables", "path": str(path), "missing": "zero", **named})
+
+
+def cells(folder: Path, changed: bool) -> Source:
+    counts = np.random.default_rng(0).poisson(0.5, (N, 40))
+    counts[20, 3] += changed
+    made = AnnData(sp.csr_matrix(counts.astype(np.float32)))
+    made.obs["type"], made.obs["donor"] = [f"type {n % 3}" for n in range(N)], [f"donor {n // 3}" for n in range(N)]
+    made.write_h5ad(folder / "cells.h5ad")
+    named = {"label": "type", "group": "donor", "per_cell": 1e4}
+    return build("source", {"name": "cells", "path": str(folder / "cells.h5ad"), **named})
 
 
 def sites(folder: Path, changed: bool) -> Source:
@@ -132,16 +163,19 @@ def activations(folder: Path, changed: bool) -> Source:
 EXAMPLES: dict[str, Callable[[Path, bool], Source]] = {
     "activations": activations,
     "arrays": arrays,
+    "cells": cells,
     "codes": codes,
     "digits": digits,
     "idx": idx,
     "images": images,
+    "patches": patches,
     "datasets": datasets,
     "parquet": parquet,
     "planted": planted,
     "shards": shards,
     "synthetic": synthetic,
     "sites": sites,
+    "tables": tables,
     "zarr": zarr,
 }
 """For each source how to make one of 30 samples, all different, or the same with one value changed."""
@@ -237,6 +271,23 @@ def test_what_a_sample_is_a_part_of_names_its_parts(source: Source) -> None:
         parts = len(context.tokens) if context.tokens is not None else math.prod(context.grid or ())
         assert len(context.ids) == parts
         assert all(-1 <= part < N for part in context.ids)
+
+
+def test_words_are_numbers_of_texts_and_go_with_their_samples(source: Source) -> None:
+    words = source.words()
+    if words is None:
+        return
+    numbers, texts = words
+    assert numbers.shape == (N,)
+    assert int(numbers.min()) >= -1
+    assert int(numbers.max()) < len(texts)
+    part = source.take(torch.tensor([7, 3, 20])).words()
+    assert part is not None
+    assert torch.equal(part[0], numbers[torch.tensor([7, 3, 20])])
+    assert part[1] == texts
+    context = source.context(7)
+    if context is not None and context.tokens is not None:
+        assert context.tokens[context.here] == texts[int(numbers[7])]
 
 
 def test_a_part_keeps_rows_labels_and_weights_together(source: Source) -> None:

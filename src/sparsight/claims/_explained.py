@@ -34,11 +34,11 @@ class Explained:
 
 @torch.no_grad()
 def explained(sae: SAE, source: Source) -> Explained:
-    """How much of each sample a model explains; the mean is that of these samples."""
+    """How much of each sample a model explains by its codes alone; the mean is that of these samples."""
     squares, targets = [], []
     for batch in source.chunks():
         goal = batch.inputs if batch.targets is None else batch.targets
-        recon = sae.reconstruct(batch.inputs.to(sae.b_dec)).cpu()
+        recon = sae.in_raw_units(sae(sae.preprocess(batch.inputs.to(sae.b_dec)))).cpu()
         squares.append((goal.double() - recon.double()).square().sum(1))
         targets.append(goal.double())
     target = torch.cat(targets)

@@ -104,9 +104,7 @@ def _response(sae: SAE, raw: Tensor, codes: Tensor, feature: int, change: Tensor
     x = sae.preprocess(raw)
     moved = codes.clone()
     moved[:, feature] += change
-    before, after = (
-        sae.preprocess_targets.inverse(sae.decode(Codes(those, sae.n_latents), x)) for those in (codes, moved)
-    )
+    before, after = (sae.in_raw_units(sae.decode(Codes(those, sae.n_latents), x)) for those in (codes, moved))
     delta = after - before
     random = (
         functional.normalize(torch.randn(delta.shape, generator=dice), dim=1).to(delta) * delta.norm(dim=1)[:, None]

@@ -39,6 +39,14 @@ class Chain(Preprocess):
             x = part.inverse(x)
         return x
 
+    def restore(self, x: Tensor, raw: Tensor) -> Tensor:
+        seen = [raw]
+        for part in self:
+            seen.append(part(seen[-1]))
+        for part, before in zip(reversed(list(self)), reversed(seen[:-1]), strict=True):
+            x = part.restore(x, before)
+        return x
+
     def filters_in_raw_units(self, W_enc: Tensor) -> Tensor:
         for part in reversed(list(self)):
             W_enc = part.filters_in_raw_units(W_enc)

@@ -16,6 +16,8 @@ class Model:
     """Raw samples, [n, D] float32, to codes."""
     decode: Callable[[Codes, Tensor], Tensor] | None = None
     """Codes and the raw samples that they are of, to raw reconstructions, [n, D_out]; None: nobody knows how."""
+    prepare: Callable[[Tensor], Tensor] | None = None
+    """Raw samples to what the encoder sees of them, [n, D]; None: nobody knows, or they are what it sees."""
     W_enc: Tensor | None = None
     """Encoder filters, [F, D]."""
     W_dec: Tensor | None = None

@@ -28,6 +28,10 @@ class Preprocess(nn.Module, ABC):
     def inverse(self, x: Tensor) -> Tensor:
         """The units of the model to raw units, [B, D], as far as that can be undone."""
 
+    def restore(self, x: Tensor, raw: Tensor) -> Tensor:
+        """As `inverse`, of what was made of the samples `raw`, [B, D]: what they alone know is taken from them."""
+        return self.inverse(x)
+
     @abstractmethod
     def filters_in_raw_units(self, W_enc: Tensor) -> Tensor:
         """Encoder filters, [F, D], as they act on raw samples."""

@@ -4,6 +4,7 @@ import copy
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from numbers import Integral
 from pathlib import Path
 from typing import Any, final
 
@@ -18,6 +19,7 @@ from sparsight.core.codes import Codes
 from sparsight.core.network import Gradients, Sizes
 from sparsight.core.preparation import Preprocess
 from sparsight.core.records import Schema, Step
+from sparsight.core.steering import steering
 from sparsight.core.taps import editing
 from sparsight.core.term import Part
 from sparsight.errors import SparsightError
@@ -195,8 +197,20 @@ class SAE(nn.Module):
         return self.encode(self.preprocess(raw))
 
     def reconstruct(self, raw: Tensor) -> Tensor:
-        """Raw samples, [B, D], to their reconstruction in raw units, [B, D_out]."""
-        return self.preprocess_targets.inverse(self(self.preprocess(raw)))
+        """Raw samples, [B, D], to their reconstruction in raw units, [B, D_out], as `in_raw_units` has it."""
+        return self.in_raw_units(self(self.preprocess(raw)), raw)
+
+    def in_raw_units(self, recon: Tensor, raw: Tensor | None = None) -> Tensor:
+        """Reconstructions in the units of the model to raw units, [B, D_out].
+
+        Args:
+            recon: what the model made.
+            raw: the samples that they are of, [B, D]. What preprocessing took out of each, such as its brightness, is
+                put back, where targets are the inputs; without them all get what samples have on average.
+        """
+        if raw is None or self.own_targets is not None:
+            return self.preprocess_targets.inverse(recon)
+        return self.preprocess.restore(recon, raw)
 
     def steer(
         self,
@@ -207,11 +221,13 @@ class SAE(nn.Module):
         by: float | None = None,
         to: float | None = None,
         channels_first: bool = False,
+        skip: int = 0,
     ) -> AbstractContextManager[None]:
         """While this is open, a model runs with features changed in what one of its layers gives, h [..., D].
 
         With d_j the decoder row in raw units, and c_j(h) the code: `by` adds h + by · d_j everywhere; `to` clamps
-        h + (to − c_j(h)) · d_j, so that `to=0` ablates. What the autoencoder cannot rebuild stays as it is.
+        h + (to − c_j(h)) · d_j, so that `to=0` ablates. What the autoencoder cannot rebuild stays as it is. Where
+        several are open at once, each sees what those before it left.
 
         Args:
             model: any module, of which the autoencoder was trained on the layer `at`.
@@ -220,35 +236,16 @@ class SAE(nn.Module):
             by: in the units of codes.
             to: likewise; give one of the two.
             channels_first: h is [n, D, height, width].
+            skip: places at the start of a sequence that stay as they are, such as an attention sink, whose codes are
+                like no others; h is [n, places, D]. A single place, as in generating with a cache, is never skipped.
 
         Raises:
-            SparsightError: no such feature or layer, none or both of `by` and `to`, or a layer of another width.
+            SparsightError: no such feature or layer, none or both of `by` and `to`, or a layer of another width. A
+                transcoder is only steered `by`.
         """
-        features = [feature] if isinstance(feature, int) else list(feature)
-        wrong = [j for j in features if not 0 <= j < self.n_latents]
-        if wrong or not features:
-            raise SparsightError(
-                f"there is no feature {wrong[0] if wrong else ''}: they go from 0 to {self.n_latents - 1}"
-            )
-        if (by is None) == (to is None):
-            raise SparsightError("steering adds (by) or clamps (to): give one of the two")
-        rows = self.rows(torch.tensor(features))  # [n, D]
-
-        def edit(given: Tensor) -> Tensor:
-            h = given.movedim(1, -1) if channels_first else given
-            if h.shape[-1] != rows.shape[1]:
-                raise SparsightError(
-                    f"the layer {at!r} gives rows of {h.shape[-1]}, and the features have {rows.shape[1]}"
-                )
-            if by is not None:
-                change = by * rows.sum(0).to(h)
-            else:
-                flat = h.reshape(-1, h.shape[-1]).to(self.b_dec)
-                codes = self.transform(flat).dense()[:, features]
-                change = ((to - codes) @ rows.to(codes)).to(h).view_as(h)
-            return (h + change).movedim(-1, 1) if channels_first else h + change
-
-        return editing(model, {at: torch.no_grad()(edit)})
+        features = [int(feature)] if isinstance(feature, Integral) else [int(j) for j in feature]
+        edit = steering(self, features, by=by, to=to, channels_first=channels_first, skip=skip)
+        return editing(model, {at: edit})
 
     def units(self, inputs: Tensor, targets: Tensor | None) -> tuple[Tensor, Tensor]:
         """`x` and `target` of raw inputs and targets; without targets they are one tensor."""

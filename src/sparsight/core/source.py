@@ -68,6 +68,11 @@ class Source(ABC):
         """What a sample is a part of, as far as `reach` tokens to both sides; None: it is a whole."""
         return None
 
+    def words(self) -> tuple[Tensor, tuple[str, ...]] | None:
+        """The word of every sample as a number, [N], −1 where it has none, and the texts of the numbers; None: samples
+        are no words."""
+        return None
+
     @abstractmethod
     def take(self, ids: Tensor) -> "Source":
         """The source of these samples alone, in this order."""

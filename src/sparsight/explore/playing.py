@@ -25,7 +25,7 @@ from sparsight.explore.reading import answer, body, opened
 from sparsight.explore.shelf import Opened, Shelf
 from sparsight.run import Run
 from sparsight.spec import explain
-from sparsight.views import building, playing
+from sparsight.views import building, contexts, playing, words
 from sparsight.views.features import numbers, within
 
 
@@ -51,6 +51,8 @@ class Wanted(BaseModel):
     label: str | None = None
 
 
+AROUND = 24
+"""Tokens of a text to both sides."""
 T = TypeVar("T", bound=BaseModel)
 THREADS = ThreadpoolController()
 
@@ -80,12 +82,20 @@ def _takes(run: Run, n_inputs: int) -> bool:
 
 
 def _play(one: Opened, asked: Asked) -> Response:
-    """A sample with codes that are set. `largest`: the largest code of each listed feature on the data."""
+    """A sample with codes that are set. `largest`: the largest code of each listed feature on the data.
+    `labels`: of those features, None where samples are no words. `context`: what a sample of the data is a part of."""
     raw, target = _sample(one, asked)
     found = playing.played(one.sae, raw, asked.edits, asked.most, mean=_ground(one).outputs.mean, target=target)
     atlas = one.atlas_if_any
     largest = None if atlas is None else numbers(np.asarray(atlas["max"][found.features.numpy()]))
-    return answer({**found.record(), "largest": largest})
+    labels = None if atlas is None or not words.known(atlas) else words.lines(atlas, found.features.tolist())
+    return answer({**found.record(), "largest": largest, "labels": labels, "context": _context(one, asked)})
+
+
+def _context(one: Opened, asked: Asked) -> dict[str, Any] | None:
+    """What a sample of the data is a part of; None: it is a whole, or nobody knows."""
+    context = None if asked.id is None else one.source.context(asked.id, AROUND)
+    return None if context is None else contexts.record(context)
 
 
 def _build(one: Opened, asked: Asked) -> Response:

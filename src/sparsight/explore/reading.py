@@ -15,7 +15,7 @@ from sparsight.errors import SparsightError
 from sparsight.explore.app import numbers
 from sparsight.explore.shelf import Opened, Shelf
 from sparsight.run import Run, finite
-from sparsight.views import about, feature, figures, samples, tiles
+from sparsight.views import about, contexts, feature, figures, samples, tiles, words
 from sparsight.views import map as mapping
 from sparsight.views.features import as_csv, within
 
@@ -68,6 +68,22 @@ def _samples(request: Request) -> Response:
     return raw(tiles.of_samples(source, torch.tensor(ids, dtype=torch.long)))
 
 
+def _words(request: Request) -> Response:
+    atlas, ids = opened(request).atlas, numbers(request.query_params.get("ids", ""), MOST)
+    within(ids, len(atlas), "feature")
+    return answer(words.told(atlas, ids))
+
+
+def _picture(request: Request) -> Response:
+    """The picture that a sample is a part of."""
+    source, (which,) = opened(request).source, numbers(request.path_params["sample"], 1)
+    within([which], len(source), "sample")
+    found = contexts.picture(source, which)
+    if found is None:
+        raise SparsightError(f"sample {which} is no part of a picture")
+    return answer(found)
+
+
 def _feature(request: Request) -> Response:
     one = opened(request)
     (which,) = numbers(request.path_params["feature"], 1)
@@ -79,6 +95,8 @@ def _feature(request: Request) -> Response:
     record = feature.described(
         one.sae, one.atlas, which, source=source, evidence=verified, marks=figures.marks(one.run.recipe)
     )
+    raised = one.raised
+    record["tokens"] = None if raised is None else raised.of(which)
     return answer({**record, "note": one.run.notes().get(which, ""), "samples": source is not None})
 
 
@@ -145,7 +163,8 @@ def _made(request: Request) -> Response:
 
 
 def _csv(request: Request) -> Response:
-    return Response(as_csv(opened(request).atlas), media_type="text/csv")
+    atlas = opened(request).atlas
+    return Response(as_csv(atlas, words.lines(atlas)), media_type="text/csv")
 
 
 def _survey(request: Request) -> Response:
@@ -161,6 +180,8 @@ routes = [
     Route("/run/{run}/column/{name}", _column),
     Route("/run/{run}/tiles", _tiles),
     Route("/run/{run}/samples", _samples),
+    Route("/run/{run}/words", _words),
+    Route("/run/{run}/picture/{sample}", _picture),
     Route("/run/{run}/feature/{feature}", _feature),
     Route("/run/{run}/note/{feature}", _put_note, methods=["PUT"]),
     Route("/run/{run}/notes", _notes),

@@ -145,7 +145,7 @@ def raw_weights(sae: SAE, system: str) -> Weights:
         W_enc=W_enc,
         b=sae.pre(sae.preprocess(zero))[0],
         W_dec=W_dec,
-        b_dec=sae.preprocess_targets.inverse((sae.b_dec + shift)[None])[0],
+        b_dec=sae.in_raw_units((sae.b_dec + shift)[None])[0],
         W_skip=skip,
     )
 

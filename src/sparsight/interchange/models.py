@@ -67,7 +67,7 @@ def model_of(sae: SAE, *, notes: Sequence[str] = ()) -> Model:
         b_enc = sae.pre(sae.preprocess(zero))[0].detach().cpu() if linear else None
         b_dec = sae.b_dec.detach()
         if sae.output == "identity":
-            b_dec = sae.preprocess_targets.inverse(b_dec[None])[0]
+            b_dec = sae.in_raw_units(b_dec[None])[0]
 
     @torch.no_grad()
     def encode(x: Tensor) -> Codes:
@@ -75,11 +75,17 @@ def model_of(sae: SAE, *, notes: Sequence[str] = ()) -> Model:
 
     @torch.no_grad()
     def decode(codes: Codes, x: Tensor) -> Tensor:
-        return sae.preprocess_targets.inverse(sae.decode(codes, sae.preprocess(x.to(sae.b_dec))))
+        raw = x.to(sae.b_dec)
+        return sae.in_raw_units(sae.decode(codes, sae.preprocess(raw)), raw)
+
+    @torch.no_grad()
+    def prepare(x: Tensor) -> Tensor:
+        return sae.preprocess(x.to(sae.b_dec)).cpu()
 
     return Model(
         encode=encode,
         decode=decode,
+        prepare=prepare,
         W_enc=filters["encoder"],
         W_dec=filters["decoder"],
         b_enc=b_enc,

@@ -203,7 +203,8 @@ def measure_quality(sae: SAE, source: Source, *, raw: bool = False) -> Quality:
     Args:
         sae: the model.
         source: held-out samples.
-        raw: measure errors in the units of the data, in place of the model's.
+        raw: measure errors in the units of the data, in place of the model's. What preprocessing takes out of each
+            sample, such as its brightness, is not in the codes, and counts as missed.
     """
     training = sae.training
     sae.eval()
@@ -214,7 +215,7 @@ def measure_quality(sae: SAE, source: Source, *, raw: bool = False) -> Quality:
         x, target = sae.units(inputs, targets)
         step = sae.run(x, target, weight=None if weight is None else weight.to(x))
         if raw:
-            recon = sae.preprocess_targets.inverse(step.recon)
+            recon = sae.in_raw_units(step.recon)
             step = replace(step, target=inputs if targets is None else targets.to(recon), recon=recon)
         quality.update(step)
     sae.train(training)

@@ -28,7 +28,6 @@ class Places(Surroundings):
         return {name: torch.cat([block[name] for block in blocks]).long() for name in blocks[0]}
 
     def whole(self, name: str) -> Tensor | None:
-        """A column, [N]; None: it is not known."""
         return self._columns.get(name)
 
     def column(self, name: str, rows: np.ndarray) -> list[int]:
@@ -39,6 +38,9 @@ class Places(Surroundings):
         grid = self.reading.sites[self.layer].grid
         assert grid is not None
         return grid
+
+    def words(self) -> list[str]:
+        return self._vocabulary
 
     @cached_property
     def _vocabulary(self) -> list[str]:

@@ -14,7 +14,7 @@ from sparsight.spec import register
 class UnitNorm(Preprocess):
     """x = raw / ‖raw‖, sample by sample; a sample of zeros stays as it is.
 
-    The lengths are lost: `inverse` gives every sample the mean length of the training data.
+    The lengths are lost: `inverse` gives every sample the mean length of the training data, `restore` its own.
 
     Raises:
         SparsightError: all samples are zero.
@@ -43,6 +43,9 @@ class UnitNorm(Preprocess):
 
     def inverse(self, x: Tensor) -> Tensor:
         return x * self.length
+
+    def restore(self, x: Tensor, raw: Tensor) -> Tensor:
+        return x * raw.norm(dim=1, keepdim=True)
 
     def filters_in_raw_units(self, W_enc: Tensor) -> Tensor:
         return W_enc / self.length

@@ -2,24 +2,28 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 
 from sparsight.core import Atlas, Source
 from sparsight.core.sampling import spread
+from sparsight.effects import raised_in
 from sparsight.pages import freezing
 from sparsight.pages.freezing import Held
 from sparsight.run import Run
-from sparsight.views import about, evidence, feature, figures, findings, live, samples, tiles
+from sparsight.views import about, contexts, evidence, feature, figures, findings, live, samples, tiles, words
 from sparsight.views import map as mapping
 
 ALONE, MOST = 1_024, 16_384
 """Features up to which a report is one file, and features that a folder shows."""
 POINTS = 400
 """Of its curves."""
-BLOCK = 128
-"""Of what is read at once."""
+BLOCK, FEW = 128, 8
+"""Of what is read at once; of pictures."""
+SIDE = 128
+"""Pixels of a picture's longer side."""
 
 
 def is_folder(atlas: Atlas) -> bool:
@@ -80,16 +84,34 @@ def _held(run: Run, atlas: Atlas, measured: Source, drawn: Mapping[str, Mapping[
 def _features(held: Held, base: str, run: Run, atlas: Atlas, measured: Source, shown: Sequence[int]) -> None:
     """A record for each feature, and the samples that any of them shows."""
     sae, notes, verified = run.sae(), run.notes(), run.verified
-    marks = figures.marks(run.recipe)
+    marks, raised = figures.marks(run.recipe), raised_in(run)
     needed: set[int] = set()
+    pictured: set[int] = set()
 
     def records(ids: Sequence[int]) -> bytes:
-        made = []
-        for which in ids:
-            one = feature.described(sae, atlas, which, source=measured, evidence=verified, marks=marks, few=True)
-            needed.update(example["id"] for kind in one["examples"].values() for example in kind)
-            made.append({**one, "note": notes.get(which, ""), "samples": True})
-        return json.dumps(freezing.finite(made), separators=(",", ":")).encode()
+        made = feature.several(sae, atlas, ids, source=measured, evidence=verified, marks=marks, few=True)
+        for example in (example for one in made for kind in one["examples"].values() for example in kind):
+            context = example["context"]
+            if context is None:
+                needed.add(example["id"])
+            elif "picture" in context:
+                pictured.add(context["picture"])
+        for one in made:
+            one["note"], one["samples"] = notes.get(one["feature"], ""), True
+            one["tokens"] = None if raised is None else raised.of(one["feature"])
+        return _json(made)
 
     held.put_table(f"{base}/feature", shown, BLOCK, records)
     held.put_table(f"{base}/samples", sorted(needed), BLOCK, lambda ids: tiles.of_samples(measured, torch.tensor(ids)))
+    held.put_table(
+        f"{base}/picture",
+        sorted(pictured),
+        FEW,
+        lambda ids: _json([contexts.picture(measured, at, SIDE) for at in ids]),
+    )
+    if words.labelled(atlas) is not None:
+        held.put_table(f"{base}/words", shown, BLOCK, lambda ids: _json(words.told(atlas, ids)))
+
+
+def _json(records: list[Any]) -> bytes:
+    return json.dumps(freezing.finite(records), separators=(",", ":")).encode()

@@ -109,6 +109,11 @@ class Look:
         edge = (codes.values * (1 - codes.values) < EDGE).sum() if codes.is_dense else 0
         self.edge += float(edge) / (self.n * n)
 
+    @cached_property
+    def prepared(self) -> Tensor:
+        """What the encoder sees of the samples, [n, D], as far as that is known; else the samples."""
+        return precise(self.x if self.model.prepare is None else self.model.prepare(self.x)).cpu()
+
     @property
     def finite(self) -> bool:
         """Whether no code and no reconstruction is NaN or infinite."""

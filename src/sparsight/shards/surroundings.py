@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from sparsight.core.records import Context
 from sparsight.errors import SparsightError
@@ -32,6 +33,14 @@ class Surroundings(ABC):
     @abstractmethod
     def column(self, name: str, rows: np.ndarray) -> list[int]:
         """A column at some rows."""
+
+    @abstractmethod
+    def whole(self, name: str) -> Tensor | None:
+        """A column of all rows, [N]; None: it is not known."""
+
+    @abstractmethod
+    def words(self) -> list[str]:
+        """The text of each token, where rows are of a text."""
 
     @property
     @abstractmethod
@@ -136,6 +145,9 @@ class Beside(Surroundings):
     def column(self, name: str, rows: np.ndarray) -> list[int]:
         return self.shards.read(name, rows).tolist()
 
+    def whole(self, name: str) -> Tensor | None:
+        return self.shards.whole(name).long() if name in self.folder.columns else None
+
     @property
     def grid(self) -> tuple[int, int]:
         grid = self.folder.about.get("grid")
@@ -164,6 +176,9 @@ class Beside(Surroundings):
     def name(self, item: int) -> str:
         names = self._names
         return names[item] if 0 <= item < len(names) else f"item {item}"
+
+    def words(self) -> list[str]:
+        return self._vocabulary
 
     @cached_property
     def _vocabulary(self) -> list[str]:

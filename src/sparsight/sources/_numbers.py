@@ -25,6 +25,14 @@ class Numbers:
         assert self.order is not None
         return self.order.sort(stable=True)
 
+    def words(self, around: Surroundings) -> tuple[Tensor, tuple[str, ...]] | None:
+        """The word of every sample, −1 where its text is not known, and the texts; None: there are none."""
+        tokens = around.whole("token") if around.kind == "text" else None
+        if tokens is None:
+            return None
+        tokens, texts = tokens if self.order is None else tokens[self.order], tuple(around.words())
+        return torch.where((tokens >= 0) & (tokens < len(texts)), tokens, -1), texts
+
     def context(self, around: Surroundings, id: int, reach: int) -> Context | None:
         """What a sample is a part of, with the numbers that samples have in this part."""
         found = around.around(id if self.order is None else int(self.order[id]), reach)

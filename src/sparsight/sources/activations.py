@@ -164,6 +164,9 @@ class Activations(Source):
     def context(self, id: int, reach: int = 12) -> Context | None:
         return self._numbers.context(self._places, id, reach)
 
+    def words(self) -> tuple[Tensor, tuple[str, ...]] | None:
+        return self._numbers.words(self._places)
+
     def take(self, ids: Tensor) -> Source:
         part = copy.copy(self)
         part._numbers = Numbers(self._rows[ids])

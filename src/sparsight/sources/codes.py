@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sparsight.core import Schema, Source
+from sparsight.core import Context, Schema, Source
 from sparsight.errors import SparsightError
 from sparsight.run import Run
 from sparsight.spec import build, register
@@ -76,6 +76,15 @@ class CodesOfRun(Source):
 
     def labels(self) -> Tensor | None:
         return self.source.labels()
+
+    def groups(self) -> Tensor | None:
+        return self.source.groups()
+
+    def context(self, id: int, reach: int = 12) -> Context | None:
+        return self.source.context(id, reach)
+
+    def words(self) -> tuple[Tensor, tuple[str, ...]] | None:
+        return self.source.words()
 
     def take(self, ids: Tensor) -> Source:
         part = copy.copy(self)

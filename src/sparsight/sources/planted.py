@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from sparsight.core import Codes, Source, generator
+from sparsight.core import Codes, Context, Source, generator
 from sparsight.errors import SparsightError
 from sparsight.meters.moments import Moments
 from sparsight.sources._hashing import hashed, uniform
@@ -91,6 +91,15 @@ class Planted(Source):
 
     def labels(self) -> Tensor | None:
         return self.source.labels()
+
+    def groups(self) -> Tensor | None:
+        return self.source.groups()
+
+    def context(self, id: int, reach: int = 12) -> Context | None:
+        return self.source.context(id, reach)
+
+    def words(self) -> tuple[Tensor, tuple[str, ...]] | None:
+        return self.source.words()
 
     def take(self, ids: Tensor) -> "Planted":
         return self._over(self.source.take(ids), self._numbers[ids])

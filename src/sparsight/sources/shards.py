@@ -77,6 +77,9 @@ class FromShards(Rows):
     def context(self, id: int, reach: int = 12) -> Context | None:
         return self._numbers.context(self._around, id, reach)
 
+    def words(self) -> tuple[Tensor, tuple[str, ...]] | None:
+        return self._numbers.words(self._around)
+
     def take(self, ids: Tensor) -> Source:
         part = super().take(ids)
         assert isinstance(part, FromShards)

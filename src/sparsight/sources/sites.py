@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from sparsight.core import Schema, Source
+from sparsight.core import Context, Schema, Source
 from sparsight.errors import SparsightError
 from sparsight.spec import build, register
 
@@ -17,7 +17,8 @@ from sparsight.spec import build, register
 class Sites(Source):
     """Samples that were taken at several places at once, such as the layers of a network, side by side: [N, Σ_s D_s].
 
-    Row n of every site is of the same sample. Labels and weights are those of the first site that has some.
+    Row n of every site is of the same sample. Labels, weights, words and contexts are those of the first
+    site that has some.
 
     Args:
         sites: the source of each site by its name, in order.
@@ -69,6 +70,15 @@ class Sites(Source):
 
     def labels(self) -> Tensor | None:
         return next((labels for part in self.parts.values() if (labels := part.labels()) is not None), None)
+
+    def groups(self) -> Tensor | None:
+        return next((groups for part in self.parts.values() if (groups := part.groups()) is not None), None)
+
+    def context(self, id: int, reach: int = 12) -> Context | None:
+        return next((found for part in self.parts.values() if (found := part.context(id, reach)) is not None), None)
+
+    def words(self) -> tuple[Tensor, tuple[str, ...]] | None:
+        return next((words for part in self.parts.values() if (words := part.words()) is not None), None)
 
     def take(self, ids: Tensor) -> Source:
         chosen = copy.copy(self)

@@ -6,8 +6,13 @@ from typing import Any
 import numpy as np
 
 from sparsight.core import SAE, Atlas
+from sparsight.errors import SparsightError
+from sparsight.models.origin import origin
 from sparsight.run import Run
+from sparsight.views import words
 from sparsight.views.charts import short
+from sparsight.views.effects import described as effected
+from sparsight.views.effects import tiles
 from sparsight.views.summary import described
 
 FIGURES = {
@@ -29,15 +34,19 @@ def about(run: Run, sae: SAE | None, atlas: Atlas | None) -> dict[str, Any]:
       most, each with its `null`. `compared`: it beside its nulls, rows by heading; None: nobody has compared it.
     - `features`; `shape` of a filter that is a picture, or None; `sides`: of which filters can be shown; `classes`,
       `names` of the inputs.
+    - `words`: whether features are told by the words that they fire at; `labels`: what labels are made of, `words` or
+      `classes`, or None: there are none.
     - `columns`: of the atlas, with formula, cost, null and how much it rests on; {}: there is no atlas.
     - `judged`, `verified`: whether there are findings, and evidence.
+    - `effects`: what the model that the data come from does with the reconstructions, as `views.effects.described` has
+      it; None: nobody has measured it. `steers`: whether that model reads texts, and can be steered.
 
     Args:
         run: whichever.
         sae: its model; None: it has not ended.
         atlas: its facts; None: there are none.
     """
-    record, compared = described(run), run.compared()
+    record, compared, effects = described(run), run.compared(), run.effects()
     sides = [] if sae is None or sae.schema.shape is None else ["encoder", "decoder", "null"]
     if sae is not None and not sae.schema.alike:
         sides = [side for side in sides if side != "decoder"]
@@ -46,17 +55,37 @@ def about(run: Run, sae: SAE | None, atlas: Atlas | None) -> dict[str, Any]:
         "path": str(run.path),
         "summary": record,
         "lead": _lead(record),
-        "tiles": [] if record["quality"] is None else _tiles(record, atlas, compared),
+        "tiles": []
+        if record["quality"] is None
+        else [
+            *_tiles(record, atlas, compared),
+            *(
+                {"name": name, "value": value, "null": null}
+                for name, value, null in (tiles(effects) if effects else ())
+            ),
+        ],
         "compared": None if compared is None else _compared(compared),
         "features": record["n_latents"],
         "shape": None if sae is None else sae.schema.shape,
         "sides": sides,
         "columns": {} if atlas is None else columns(atlas),
+        "words": words.known(atlas),
+        "labels": None if atlas is None else words.labelled(atlas),
         "classes": None if sae is None else sae.schema.classes,
         "names": None if sae is None else sae.schema.names,
         "judged": run.judged,
         "verified": run.verified is not None,
+        "effects": None if effects is None else effected(effects),
+        "steers": sae is not None and _reads_texts(run),
     }
+
+
+def _reads_texts(run: Run) -> bool:
+    try:
+        found = origin(run.recipe["source"])
+    except SparsightError:  # its data are gone, and with them where they came from
+        return False
+    return found is not None and found.feed.get("name") == "texts"
 
 
 def columns(atlas: Atlas) -> dict[str, dict[str, Any]]:
@@ -96,6 +125,10 @@ def _tiles(record: Mapping[str, Any], atlas: Atlas | None, compared: Mapping[str
                 live = column.values[np.asarray(atlas["rate"]) > 0]
                 median = float(np.nanmedian(live)) if np.isfinite(live).any() else float("nan")
                 found.append((f"Moran's I, {of}", f"{median:.2f}", f"white noise {abs(column.null or 0):.2f}"))
+        if "label_score" in atlas:
+            column = atlas.columns["label_score"]
+            chance = f"chance {column.null or 0:.2f}"
+            found.append(("label score φ, median", f"{np.nanmedian(column.values):.2f}", chance))
         if "purity" in atlas:
             column = atlas.columns["purity"]
             chance = f"chance {column.null or 0:.2f}"

@@ -52,12 +52,11 @@ def built(sae: SAE, raw: Tensor, steps: int, *, mean: Tensor | None = None, targ
         SparsightError: the sample does not fit, or something is not finite.
     """
     raw = checked(sae, raw)
-    x = sae.preprocess(raw)
-    all_features, all_codes = firing(sae.encode(x))
+    all_features, all_codes = firing(sae.transform(raw))
     order = ordered(sae, all_features, all_codes)[0]
     features, codes = all_features[order][:steps], all_codes[order][:steps]
     sums = [(features[:n], codes[:n]) for n in range(len(features) + 1)]
-    made = decoded(sae, ragged(sae, [*sums, (all_features, all_codes)]), x.expand(len(sums) + 1, -1)).cpu()
+    made = decoded(sae, ragged(sae, [*sums, (all_features, all_codes)]), raw).cpu()
     target = target_of(sae, raw, target)
     return Built(
         features=features.cpu(),
@@ -104,9 +103,11 @@ def ragged(sae: SAE, rows: Sequence[tuple[Tensor, Tensor]]) -> Codes:
     return Codes(codes, sae.n_latents, features, ends.to(features.device))
 
 
-def decoded(sae: SAE, codes: Codes, x: Tensor | None) -> Tensor:
-    """What is made of codes in raw units, [B, D_out]."""
-    outputs = sae.preprocess_targets.inverse(sae.decode(codes, x))
+def decoded(sae: SAE, codes: Codes, raw: Tensor | None) -> Tensor:
+    """What is made of codes in raw units, [B, D_out]; `raw`: the sample that all are of, [1, D]."""
+    if raw is not None:
+        raw = raw.expand(len(codes), -1)
+    outputs = sae.in_raw_units(sae.decode(codes, None if raw is None else sae.preprocess(raw)), raw)
     if not outputs.isfinite().all():
         raise SparsightError("what the model makes of this is not finite: take smaller numbers")
     return outputs

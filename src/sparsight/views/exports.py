@@ -14,7 +14,7 @@ from PIL import Image, ImageFont
 
 from sparsight.core import Atlas, Source
 from sparsight.run import Run
-from sparsight.views import evidence, features, pictures, samples
+from sparsight.views import evidence, features, pictures, samples, words
 
 ZOOM = 2
 """Pixels of a chart's PNG per unit of its SVG."""
@@ -59,7 +59,7 @@ def every(
     found |= {f"{name}.svg": chart.encode() for name, chart in charts.items()}
     if can_draw():
         found |= {f"{name}.png": rastered(chart) for name, chart in charts.items()}
-    tables = {"features.csv": features.as_csv(atlas), "comparison.csv": as_csv(compared)}
+    tables = {"features.csv": features.as_csv(atlas, words.lines(atlas)), "comparison.csv": as_csv(compared)}
     return {**found, **{name: text.encode() for name, text in tables.items()}}
 
 

@@ -1,5 +1,6 @@
 """One feature as a record."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,31 +9,46 @@ import torch
 from sparsight import atlas as surveying
 from sparsight.core import SAE, Atlas, Evidence, Source
 from sparsight.meters.neighbours import NOTHING
+from sparsight.views import contexts
 from sparsight.views.features import heaviest, labelled, numbers, within
+from sparsight.views.words import told
 
 QUANTILES = 5
-MANY, FEW = (16, 12, 4), (8, 6, 2)
-"""Examples: with the largest codes, drawn at random, and of each fifth."""
+MANY, FEW, SOME = (16, 12, 4), (8, 6, 2), (4, 2, 1)
+"""Examples: with the largest codes, drawn at random, and of each fifth; `SOME` where each has a context."""
+FAR, NEAR = 16, 8
+"""Tokens of a context to both sides."""
 HEAVIEST = 12
 """Inputs that are listed by name."""
 
 
-def described(
+def described(sae: SAE, atlas: Atlas, feature: int, *, source: Source | None = None, **more: Any) -> dict[str, Any]:
+    """All that is known of a feature; see `several`.
+
+    Raises:
+        SparsightError: there is no such feature.
+    """
+    return several(sae, atlas, [feature], source=source, **more)[0]
+
+
+def several(
     sae: SAE,
     atlas: Atlas,
-    feature: int,
+    features: Sequence[int],
     *,
     source: Source | None = None,
     evidence: Evidence | None = None,
     marks: dict[str, float] | None = None,
     few: bool = False,
-) -> dict[str, Any]:
-    """All that is known of a feature, as JSON has it.
+) -> list[dict[str, Any]]:
+    """All that is known of some features, as JSON has it.
 
     - `measures`: by column, its `value`; formula and null are those of the column.
+    - `said`: in words, as `views.words.told` has it.
     - `histogram`: `counts` of |codes| in bins between `edges`, only as far as it fired; `marks` are values by name.
     - `examples`: `top`, with the largest codes; `quantiles`, a few from each fifth of the range of its drawn codes from
-      the smallest up; `random`, a uniform draw of those in which it fires, as many of them: each `id`, `code`, `label`.
+      the smallest up; `random`, a uniform draw of those in which it fires, as many of them: each `id`, `code`, `label`,
+      and `context`, as `views.contexts.within` has it, None where the sample is a whole.
     - `classes`: mean |code| in each, by name. `neighbours`: by relation, [feature, value].
     - `inputs`: the heaviest in its decoder row, by name, where rows are no pictures or outputs are named.
     - `gabor`: the fitted function by side; `evidence`: what `verify` found of it.
@@ -40,23 +56,45 @@ def described(
     Args:
         sae: the model.
         atlas: the facts about its features.
-        feature: which.
+        features: which.
         source: the samples that the atlas was made from; None: they cannot be had, and examples have no label.
         evidence: what was verified.
         marks: values to mark in the histogram, by name.
-        few: half as many examples, for what must stay small.
+        few: fewer examples and less around them, for what must stay small.
 
     Raises:
         SparsightError: there is no such feature.
     """
-    within([feature], len(atlas), "feature")
+    within(features, len(atlas), "feature")
+    parts = source is not None and len(source) > 0 and source.context(0, 0) is not None
+    counts = (SOME if parts else FEW) if few else MANY
+    words = told(atlas, features)
+    records = [
+        _described(sae, atlas, feature, said, _examples(atlas, source, feature, counts), evidence, marks)
+        for feature, said in zip(features, words, strict=True)
+    ]
+    if source is not None and parts:
+        _put_contexts(sae, source, records, NEAR if few else FAR)
+    return records
+
+
+def _described(
+    sae: SAE,
+    atlas: Atlas,
+    feature: int,
+    said: dict[str, Any],
+    examples: dict[str, list[dict[str, Any]]],
+    evidence: Evidence | None,
+    marks: dict[str, float] | None,
+) -> dict[str, Any]:
     ids = np.array([feature])
     measures = {name: numbers(column.values[ids])[0] for name, column in atlas.numbers().items()}
     found: dict[str, Any] = {
         "feature": feature,
         "measures": measures,
+        "said": said,
         "histogram": _histogram(atlas, feature, {**(marks or {}), "mean where it fires": measures["mean_firing"]}),
-        "examples": _examples(atlas, source, feature, FEW if few else MANY),
+        "examples": examples,
         "classes": {},
         "neighbours": _neighbours(atlas, feature),
         "inputs": None,
@@ -69,6 +107,16 @@ def described(
     if sae.schema.shape is None or not sae.schema.alike:
         found["inputs"] = heaviest(sae, ids, HEAVIEST)[0]
     return found
+
+
+def _put_contexts(sae: SAE, source: Source, records: list[dict[str, Any]], reach: int) -> None:
+    """Show the examples in what they are parts of."""
+    examples = [
+        (record["feature"], example) for record in records for kind in record["examples"].values() for example in kind
+    ]
+    found = contexts.within(sae, source, [(feature, example["id"]) for feature, example in examples], reach)
+    for feature, example in examples:
+        example["context"] = found.get((feature, example["id"]))
 
 
 def _histogram(atlas: Atlas, feature: int, marks: dict[str, float | None]) -> dict[str, Any]:
@@ -99,7 +147,7 @@ def _examples(
     names = None if source is None else labelled(source, torch.tensor(ids, dtype=torch.long))
     label = dict(zip(ids, names, strict=True)) if names is not None else {}
     return {
-        kind: [{"id": i, "code": float(f"{v:.4g}"), "label": label.get(i)} for i, v in pairs]
+        kind: [{"id": i, "code": float(f"{v:.4g}"), "label": label.get(i), "context": None} for i, v in pairs]
         for kind, pairs in kinds.items()
     }
 

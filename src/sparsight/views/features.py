@@ -59,14 +59,15 @@ def within(ids: Sequence[int], count: int, what: str) -> None:
         raise SparsightError(f"there is no {what} {max(wrong)}: they go from 0 to {count - 1}")
 
 
-def as_csv(atlas: Atlas) -> str:
-    """All features, one per line, with every measure that is one number."""
+def as_csv(atlas: Atlas, labels: Sequence[str] | None = None) -> str:
+    """All features, one per line, with every measure that is one number, and their labels."""
     columns = atlas.numbers()
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["feature", *columns])
+    writer.writerow(["feature", *columns, *([] if labels is None else ["label"])])
     for feature in range(len(atlas)):
-        writer.writerow([feature, *(f"{column.values[feature]:.7g}" for column in columns.values())])
+        said = [] if labels is None else [labels[feature]]
+        writer.writerow([feature, *(f"{column.values[feature]:.7g}" for column in columns.values()), *said])
     return text.getvalue()
 
 
@@ -91,6 +92,7 @@ def labelled(source: Source, ids: Tensor) -> list[str | None] | None:
     return [classes[n] if n >= 0 else None for n in labels[ids].tolist()]
 
 
-def data_uri(picture: np.ndarray) -> str:
-    """A picture for an <img> that needs no file."""
-    return f"data:image/png;base64,{base64.b64encode(png(picture)).decode()}"
+def data_uri(picture: np.ndarray | bytes, kind: str = "png") -> str:
+    """A picture, or the bytes of a file of this kind, for an <img> that needs no file."""
+    content = picture if isinstance(picture, bytes) else png(picture)
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -13,6 +13,7 @@ from sparsight.core import SAE, Atlas, Codes, Source, generator
 from sparsight.core.sampling import spread
 from sparsight.errors import SparsightError, did_you_mean
 from sparsight.views.building import checked, decoded, firing, ordered, ragged, share, target_of
+from sparsight.views.contexts import word
 from sparsight.views.features import floats, labelled, numbers, packed, within
 from sparsight.views.samples import chosen
 
@@ -86,10 +87,16 @@ def start(sae: SAE, source: Source, ground: Ground, atlas: Atlas | None) -> dict
         "bounds": [bound if math.isfinite(bound) else None for bound in sae.activation.bounds],
         "samples": len(source),
         "examples": ids.tolist(),
-        "labels": labelled(source, ids),
+        "labels": labelled(source, ids) or _words(source, ids),
         "generates": _why_not(sae, atlas),
         "classes": atlas.samples["classes"] if atlas is not None and "class_mean" in atlas else None,
     }
+
+
+def _words(source: Source, ids: Tensor) -> list[str] | None:
+    """The words that samples are; None: they are none."""
+    found = source.words()
+    return None if found is None else [word(found[1][n]) if n >= 0 else "" for n in found[0][ids].tolist()]
 
 
 def _why_not(sae: SAE, atlas: Atlas | None) -> str | None:
@@ -165,10 +172,9 @@ def played(
     """
     raw = checked(sae, raw)
     edits = _set(sae, edits or {})
-    x = sae.preprocess(raw)
-    active, codes = firing(sae.encode(x))
+    active, codes = firing(sae.transform(raw))
     changed = _edited(active, codes, edits)
-    both = decoded(sae, ragged(sae, [(active, codes), changed]), x.expand(2, -1))
+    both = decoded(sae, ragged(sae, [(active, codes), changed]), raw)
     order, parts = ordered(sae, active, codes)
     shown = active[order[:most]]
     more = torch.tensor([feature for feature in edits if feature not in set(shown.tolist())]).to(active)

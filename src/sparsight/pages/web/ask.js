@@ -81,6 +81,12 @@ export async function samples(run, ids) {
   return { ends: new Float32Array(buffer, 0, 2 * ids.length), levels: new Uint8Array(buffer, 8 * ids.length) };
 }
 
+/** Features in words, as `views.words.told` has them. */
+export async function words(run, ids) {
+  if (frozen) return Promise.all(ids.map((id) => ask(of(run, `words/${id}`))));
+  return ask(of(run, `words?ids=${ids.join(",")}`));
+}
+
 /** Server-sent events, read by fetch so that the token goes with it. `hear(name, data)`; returns what stops it. */
 export function stream(path, hear, ended = () => {}) {
   const control = new AbortController();

@@ -5,7 +5,7 @@ import { say } from "./dom.js";
 import { everything, sorted } from "./order.js";
 import { meaning, parse } from "./where.js";
 
-const TOLD = ["rate", "mean_firing", "max", "purity"];
+const TOLD = ["rate", "mean_firing", "max", "label_score", "purity"];
 
 /** Every feature that can be shown. */
 export const all = (about) => (about.shown ? Uint32Array.from(about.shown) : everything(about.features));

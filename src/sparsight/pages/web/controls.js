@@ -19,7 +19,7 @@ export function controls(about, state, views, on) {
   const sides = choices(about);
   const sizes = element("input", { type: "range", min: 16, max: 160, step: 2, "aria-label": "size of a filter in pixels", oninput: () => on.sized(Number(sizes.value)) });
   const input = element("input", {
-    type: "search", value: state.where, placeholder: "moran > .7 and rate < .05", spellcheck: false, autocomplete: "off",
+    type: "search", value: state.where, placeholder: about.words ? "label_score > .7 and rate < .05" : "moran > .7 and rate < .05", spellcheck: false, autocomplete: "off",
     oninput: settled(180, () => { state.where = input.value; on.asked(); }),
   });
   const sorting = choice(["feature", ...Object.keys(about.columns)], state.sort, (name) => {

@@ -68,6 +68,7 @@ export function dials(run, start, on) {
       const row = bytes.subarray(n * width, (n + 1) * width);
       card.row = row;
       if (start.outputs.shape) painted(start.outputs.shape, (pixels) => paintFilter(row, start.outputs.shape, pixels), card.picture);
+      else if (answer.labels) card.picture.replaceChildren(element("span", { dir: "auto" }, answer.labels[n] || "no label"));
       else card.picture.replaceChildren(...heaviest(row, answer.rows.peaks[n]));
     }
     const [code, value] = [answer.codes[n], answer.edited_codes[n]];

@@ -1,9 +1,12 @@
 // One feature: what it looks for, what it adds, when it fires, what is like it, whether it is real, and what you think.
 
-import { act, ask, frozen, of, samples, tiles } from "./ask.js";
+import { act, ask, frozen, of, samples, tiles, words } from "./ask.js";
+import { hint, shown } from "./contexts.js";
 import { NS, card, drawn, element, labelled, say, settled } from "./dom.js";
 import { filterCanvas, gaborCanvas, sampleCanvas } from "./paint.js";
+import { raisedCard, steerLink } from "./raised.js";
 import { figure, saver } from "./save.js";
+import { judged, label, shares } from "./words.js";
 
 const KINDS = { top: "Largest codes", quantiles: "From the smallest codes to the largest, by fifths", random: "Drawn at random from those in which it fires" };
 
@@ -20,12 +23,15 @@ export async function open(place, { run, id }) {
       element("h1", {}, `Feature ${id}`),
       before !== null && element("span", {}, "← ", go(before)), after !== null && element("span", {}, go(after), " →"),
       element("a", { href: `#/${of(run, `features?at=${id}`)}` }, "in the grid"),
-      !frozen && element("a", { href: `#/${of(run, `play?insert=${id}`)}` }, "in the playground")),
+      !frozen && element("a", { href: `#/${of(run, `play?insert=${id}`)}` }, "in the playground"),
+      !frozen && about.steers && steerLink(run, id)),
     cards);
   if (sides.length) cards.append(filterCard(about, one, filters));
   if (one.inputs) cards.append(card(about.shape ? "Largest outputs of the decoder" : "Largest weights of the decoder", bars(one.inputs)));
+  if (about.labels) cards.append(wordsCard(about, one));
   cards.append(histogramCard(one, id));
   if (Object.keys(one.classes).length) cards.append(card("Mean code in each class", bars(Object.entries(one.classes))));
+  cards.append(raisedCard(run, id, one.tokens, about.steers && !frozen));
   cards.append(noteCard(run, id, one), await examplesCard(run, about, one, filters), await neighboursCard(run, about, one));
   if (Object.keys(one.evidence).length) cards.append(evidenceCard(one));
   cards.append(measuresCard(about, one));
@@ -36,7 +42,10 @@ export async function open(place, { run, id }) {
     if (to !== null) location.hash = `#/${of(run, `feature/${to}`)}`;
   }
   addEventListener("keydown", keys);
-  return () => removeEventListener("keydown", keys);
+  return () => {
+    removeEventListener("keydown", keys);
+    hint(null);
+  };
 }
 
 function filterCard(about, one, filters) {
@@ -45,6 +54,12 @@ function filterCard(about, one, filters) {
   const fits = Object.entries(one.gabor).map(([side, fit]) =>
     figure(`feature-${one.feature}-${side}-gabor`, gaborCanvas(fit, about.shape), `Gabor fit, ${side}, R² ${say(fit.r2)}`));
   return card("Filter and decoder row", element("div", { className: "pair" }, drawn, fits), element("p", { className: "soft" }, "Grey is 0; each is scaled by its own largest weight, in the units of the data."));
+}
+
+function wordsCard(about, { said }) {
+  const [score, what] = about.labels === "words" ? ["label_score", "word"] : ["class_score", "class"];
+  return card("Label", judged(said, about.columns[score], what),
+    said.words.length > 0 && [element("h3", {}, "Words that its activity goes to"), shares(said.words)]);
 }
 
 function bars(pairs) {
@@ -110,6 +125,10 @@ async function examplesCard(run, about, one, filters) {
   if (!one.samples) {
     made.append(element("p", { className: "soft" }, "The data are not here, so samples are shown by number. `sparsight explore --data` says where they are."));
   }
+  if (kinds.some((kind) => one.examples[kind].some(({ context }) => context))) {
+    made.append(...inContext(run, one, kinds));
+    return made;
+  }
   const ids = [...new Set(kinds.flatMap((kind) => one.examples[kind].map((example) => example.id)))];
   const found = one.samples ? await samples(run, ids) : null;
   const at = new Map(ids.map((id, n) => [id, n]));
@@ -150,6 +169,17 @@ async function examplesCard(run, about, one, filters) {
   return made;
 }
 
+/** Examples in what they are parts of. */
+function inContext(run, one, kinds) {
+  const inner = element("div");
+  const lay = element("input", { type: "checkbox", checked: true, onchange: () => fill() });
+  const fill = () => inner.replaceChildren(...kinds.flatMap((kind) => [element("h3", {}, KINDS[kind]), shown(run, one.examples[kind], one.measures.max ?? 0, () => !lay.checked)]));
+  fill();
+  const pictures = one.examples[kinds[0]].some(({ context }) => context?.grid);
+  const said = pictures ? "From yellow to red, the larger a cell's code; the sample has a frame. Point at a cell for its number." : "The stronger its colour, the larger a token's code; the sample is underlined. Point at a token for its number.";
+  return [element("p", { className: "soft" }, said), pictures && element("label", { className: "check" }, lay, "lay the codes over them"), inner].filter(Boolean);
+}
+
 async function neighboursCard(run, about, one) {
   const made = card("Neighbours");
   const names = { decoder: "Alike in what they add (cosine of decoder rows)", encoder: "Alike in what they look for (cosine of filters)", "fires with": "Come and go with it (correlation of codes)" };
@@ -159,9 +189,10 @@ async function neighboursCard(run, about, one) {
     const side = relation === "encoder" ? "encoder" : about.sides.includes("decoder") ? "decoder" : "encoder";
     const found = about.sides.length ? await tiles(run, side, known.map(([id]) => id)) : null;
     const width = found ? found.levels.length / known.length : 0;
-    made.append(element("h3", {}, names[relation]), element("ul", { className: "chips" }, known.map(([id, value], n) =>
+    const said = about.words ? await words(run, known.map(([id]) => id)) : null;
+    made.append(element("h3", {}, names[relation]), element("ul", { className: said ? "chips told" : "chips" }, known.map(([id, value], n) =>
       element("li", {}, element("a", { href: `#/${of(run, `feature/${id}`)}`, "aria-label": `feature ${id}, ${say(value)}` },
-        found && filterCanvas(found.levels.subarray(n * width, (n + 1) * width), about.shape), `${id} · ${say(value)}`)))));
+        found && filterCanvas(found.levels.subarray(n * width, (n + 1) * width), about.shape), said && element("b", { dir: "auto" }, label(said[n]) || "no label"), `${id} · ${say(value)}`)))));
   }
   return made;
 }

@@ -10,6 +10,8 @@ import { map } from "./map.js";
 import { palette } from "./paint.js";
 import { peek } from "./peek.js";
 import { save, saveCsv, savePng } from "./save.js";
+import { wordgrid } from "./wordgrid.js";
+import { Words } from "./words.js";
 
 /** What an address says of what is shown. */
 function stated(query, about, views) {
@@ -32,14 +34,15 @@ export async function open(place, { run, query, remember }) {
   column(run, query.get("sort") ?? "rate").catch(() => null); // what comes next; it need not wait for the rest
   const about = await ask(of(run, "about"));
   if (!Object.keys(about.columns).length) return void place.append(missing(about, run));
-  const views = about.sides.length ? ["grid", "map", "table"] : ["table", "map"];
+  const views = about.sides.length ? ["grid", "map", "table"] : about.words ? ["words", "map", "table"] : ["table", "map"];
   const state = stated(query, about, views);
   const store = about.sides.length ? new Store(run, about.shape) : null;
+  const said = about.labels ? new Words(run) : null;
   const sides = () => (state.of === "both" ? ["encoder", "decoder"] : [state.of]);
   let [order, rate, current, values] = [all(about), null, null, null];
 
   const view = element("div", { className: "view" });
-  const side = peek(run, about);
+  const side = peek(run, about, said);
   const above = controls(about, state, views, {
     view: build,
     sides: () => { current.show({ sides: sides() }); keep(); },
@@ -52,7 +55,7 @@ export async function open(place, { run, query, remember }) {
   place.append(above.node, element("div", { className: "stage" }, view, side.node));
 
   const look = () => side.show(state.selected, told(about, state), values);
-  const lines = (id) => values?.lines(id) ?? [];
+  const lines = (id) => [said?.line(id), ...(values?.lines(id) ?? [])].filter(Boolean);
   const keep = () => remember({
     of: state.of, view: state.view === views[0] ? null : state.view, sort: state.sort, up: state.down ? null : "1",
     where: state.where, size: state.size || null, at: state.selected < 0 ? null : state.selected,
@@ -77,6 +80,7 @@ export async function open(place, { run, query, remember }) {
       const tip = document.getElementById("tip");
       tip.hidden = id < 0 || event.pointerType === "touch";
       if (tip.hidden) return;
+      said?.want([id]);
       tip.textContent = `feature ${id}\n${lines(id).join("\n")}`;
       tip.style.left = `${Math.min(event.clientX + 16, innerWidth - 250)}px`;
       tip.style.top = `${Math.min(event.clientY + 16, innerHeight - 150)}px`;
@@ -107,10 +111,11 @@ export async function open(place, { run, query, remember }) {
       current.show({ sides: sides() });
       above.sizes.value = state.size || current.fitting(about.features);
       current.show({ size: Number(above.sizes.value) });
-    } else if (state.view === "map") {
+    } else if (state.view === "words") current = wordgrid(view, said, on);
+    else if (state.view === "map") {
       view.replaceChildren(element("p", { className: "soft" }, "laying features out …"));
       current = await map(view, run, about, on);
-    } else current = list(view, run, about.columns, on);
+    } else current = list(view, run, about.columns, on, said);
     above.sizes.disabled = state.view !== "grid";
     await refresh();
     if (state.selected >= 0) current.select(state.selected, true);

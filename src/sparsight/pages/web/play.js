@@ -5,6 +5,7 @@ import { encoded } from "./base64.js";
 import { beside } from "./beside.js";
 import { chance } from "./chance.js";
 import { columns, pasting, row } from "./columns.js";
+import { cells, hint, text } from "./contexts.js";
 import { announce, card, choice, element, labelled, sorry, styled } from "./dom.js";
 import { opened, surface } from "./draw.js";
 import { editing } from "./editing.js";
@@ -95,6 +96,7 @@ export async function open(place, { run, query, remember }) {
   const [answered] = await Promise.all([ask(of(run, "play")), styled("play.css")]);
   const start = { ...answered, inputs: ranged(answered.inputs), outputs: ranged(answered.outputs) };
   const errors = element("div", { className: "errors" });
+  const around = element("section", { className: "card around", hidden: true });
   let closed = false;
   const wrong = (error) => { if (!closed) errors.replaceChildren(sorry(error)); };
 
@@ -108,6 +110,7 @@ export async function open(place, { run, query, remember }) {
       if (closed) return;
       errors.replaceChildren();
       sample.show(answer);
+      stand(answer.context);
       made.show(answer, edits.any);
       edits.show(answer, !sample.drawing());
     } catch (error) {
@@ -122,6 +125,15 @@ export async function open(place, { run, query, remember }) {
   const other = second(start, sample.values, wrong, remember);
   const built = steps(run, start, sample.asked, wrong);
   const chosen = await examples(run, start, take);
+
+  /** Show what the sample is a part of; its other parts are a click away. */
+  function stand(context) {
+    around.hidden = !context;
+    if (!context) return;
+    const choose = (n) => { if (context.ids[n] >= 0 && n !== context.here) take(context.ids[n]); };
+    const node = context.grid ? cells(run, context, 0, choose).node : text(context, 0, choose);
+    around.replaceChildren(element("h2", {}, "Where it stands"), node, element("p", { className: "soft origin", dir: "auto" }, context.origin));
+  }
 
   function changed(done, left) {
     if (left) {
@@ -159,6 +171,7 @@ export async function open(place, { run, query, remember }) {
   place.append(
     element("div", { className: "controls head" }, element("h1", {}, "Playground"), start.beside.length > 0 && labelled("beside it", runs)),
     errors,
+    around,
     element("div", { className: "ground" }, sample.node, made.node, card("Samples of the data", chosen.node), other.node, edits.node),
     built.node,
     generated,
@@ -169,6 +182,7 @@ export async function open(place, { run, query, remember }) {
   if (wished) other.choose(wished);
   return () => {
     closed = true;
+    hint(null);
     built.close();
     deaf();
   };
