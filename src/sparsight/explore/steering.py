@@ -7,6 +7,7 @@ asked meanwhile is answered.
 import json
 import threading
 import time
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -145,7 +146,8 @@ def _load(request: Request) -> Response:
 
 def _name(known: Origin) -> str:
     """What a model is called before it is loaded."""
-    return str(known.model.get("path", known.model["name"]) if isinstance(known.model, dict) else known.model)
+    path = str(known.model.get("path", known.model["name"]) if isinstance(known.model, dict) else known.model)
+    return Path(path).name if Path(path).exists() else path
 
 
 def _steer(request: Request, wanted: Wanted) -> Response:
