@@ -147,7 +147,7 @@ def test_features_of_cells_beat_their_nulls() -> None:
     program = dice.gamma(0.3, 3, (3, 200)) * (dice.random((3, 200)) < 0.2)
     program[2] = 0
     counts = dice.poisson(0.1 + program[np.repeat([0, 1, 2], 60)]).astype(np.float32)
-    made = AnnData(counts, pd.DataFrame({"kind": kinds}, index=[str(n) for n in range(180)]))
+    made = AnnData(counts, pd.DataFrame({"kind": kinds}, index=pd.Index([str(n) for n in range(180)])))
     source = build("source", {"name": "cells", "label": "kind", "per_cell": 1e3}, data=made)
     changes = ["n_latents=8", 'terms."l2.encoder".weight=0.5', "architecture.l1=0.3", "train.epochs=100"]
     found, figures = measured(source, Recipe.parse(spec.override(recipes.read("cells"), changes)), 0)

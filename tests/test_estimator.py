@@ -180,7 +180,7 @@ def test_a_grid_search_takes_the_numbers_of_numpy() -> None:
 
 def test_columns_of_a_data_frame_name_the_inputs_of_the_model() -> None:
     names = [f"column {n}" for n in range(64)]
-    for frame in (pd.DataFrame(X, columns=names), pl.DataFrame(X, schema=names)):
+    for frame in (pd.DataFrame(X, columns=pd.Index(names)), pl.DataFrame(X, schema=names)):
         assert small(max_epochs=1).fit(frame).sae_.schema.names == tuple(names)
     assert small(max_epochs=1).fit(X).sae_.schema.names is None
 

@@ -57,4 +57,3 @@ def test_a_recipe_for_activations_names_no_data_and_takes_any(name: str) -> None
     assert recipe.source is None
     assert {"auxk", "nudge"} <= set(all_terms(spec.build("architecture", recipe.architecture), recipe))
     assert recipe.train.hold_out > 0
-    assert recipe.train.lr is None  # by the rule, which scales with the inputs and the steps

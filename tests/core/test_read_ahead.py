@@ -84,7 +84,8 @@ def test_a_thread_ends_with_its_iterator() -> None:
         batches: Iterator[Batch] | None = Counted(fails=2 if end == "raise" else None).batches(8, 0)
         assert batches is not None
         next(batches)
-        assert threads() == 1
+        if end != "raise":  # there it may have ended already
+            assert threads() == 1
         if end == "close":
             batches.close()  # type: ignore[attr-defined]
         elif end == "raise":

@@ -20,7 +20,7 @@ GENES = [f"gene {n}" for n in range(7)]
 
 
 def toy(sparse: bool = True) -> AnnData:
-    made = AnnData(sp.csr_matrix(COUNTS) if sparse else COUNTS.copy(), var=pd.DataFrame(index=GENES))
+    made = AnnData(sp.csr_matrix(COUNTS) if sparse else COUNTS.copy(), var=pd.DataFrame(index=pd.Index(GENES)))
     made.raw = made.copy()
     made.layers["doubled"] = 2 * made.X  # type: ignore[operator]
     made.obsm["X_pca"] = COUNTS[:, :2] - 1
@@ -110,7 +110,7 @@ def refused(said: str, **knobs: Any) -> None:
 
 def without(part: str) -> AnnData:
     made = toy()
-    made.obs.loc[made.obs_names[4], part] = None
+    made.obs[part] = [None, *made.obs[part][1:]]
     return made
 
 
@@ -125,7 +125,10 @@ def without(part: str) -> AnnData:
         ({"data": toy(), "label": "typ"}, "obs of the AnnData has no column 'typ'; did you mean 'type'"),
         ({"data": toy(), "group": "doner"}, "did you mean 'donor'"),
         ({"data": without("donor"), "group": "donor"}, "1 cells of the AnnData have no 'donor': give each one"),
-        ({"data": AnnData(obs=toy().obs)}, "the AnnData has no X: choose a layer; there is: none"),
+        (
+            {"data": AnnData(obs=pd.DataFrame(index=pd.Index(["a", "b"])))},
+            "the AnnData has no X: choose a layer; there is: none",
+        ),
         ({"data": AnnData(COUNTS - 1), "per_cell": 1e4}, "holds values that are no counts, below 0 or not finite"),
         ({"data": AnnData(COUNTS), "per_cell": 0.0}, "per_cell should be greater than 0"),
         ({"data": toy()[:0]}, "the AnnData holds 0 samples"),

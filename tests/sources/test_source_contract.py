@@ -98,7 +98,7 @@ def zarr(folder: Path, changed: bool) -> Source:
     import zarr
 
     place = str(folder / f"{changed}.zarr")
-    zarr.save_array(place, pictures(changed), mode="w")
+    zarr.create_array(place, data=pictures(changed), overwrite=True)
     return build("source", {"name": "zarr", "path": place})
 
 

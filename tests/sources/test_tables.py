@@ -247,7 +247,7 @@ def test_a_date_may_be_a_category(tmp_path: Path) -> None:
         (pd.DataFrame({"x": [f"id {n}" for n in range(99)]}), "column 'x' of the table has 99 categories"),
         (pd.DataFrame({"x": []}), "the table holds 0 samples"),
         (np.ones((2, 2)), "the table is of type ndarray: give a data frame"),
-        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "two columns named 'a'"),
+        (pd.DataFrame([[1, 2]], columns=pd.Index(["a", "a"])), "two columns named 'a'"),
     ],
 )
 def test_what_is_no_number_and_no_word_is_refused(data: Any, said: str) -> None:

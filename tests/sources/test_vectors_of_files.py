@@ -32,7 +32,7 @@ def saved(folder: Path, **columns: Any) -> str:
 
 
 def array(folder: Path, x: np.ndarray = X) -> str:
-    zarr.save_array(str(folder / "rows.zarr"), x, mode="w")
+    zarr.create_array(str(folder / "rows.zarr"), data=x, overwrite=True)
     return str(folder / "rows.zarr")
 
 

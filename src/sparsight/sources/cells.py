@@ -93,11 +93,12 @@ class Cells(Rows):
 
     def _values(self, found: Any, layer: str | None) -> tuple[Any, tuple[str, ...]]:
         """A layer and the names of its genes."""
-        layers = [*found.layers, *([RAW] if found.raw is not None else [])]
+        raw = found.raw
+        layers = [*found.layers, *([RAW] if raw is not None else [])]
         if layer is not None and layer not in layers:
             raise SparsightError(f"{self._what()} has no layer {layer!r}; {did_you_mean(layer, layers)}")
-        if layer == RAW and RAW not in found.layers:
-            return found.raw.X, tuple(map(str, found.raw.var_names))
+        if raw is not None and layer == RAW and RAW not in found.layers:
+            return raw.X, tuple(map(str, raw.var_names))
         values = found.X if layer is None else found.layers[layer]
         if values is None:
             raise SparsightError(f"{self._what()} has no X: choose a layer; there is: {', '.join(layers) or 'none'}")
@@ -132,7 +133,8 @@ class Cells(Rows):
         depth = np.asarray(counts.sum(1), np.float64).reshape(-1, 1)
         factor = np.divide(per_cell, depth, out=np.zeros_like(depth), where=depth > 0)
         if sp.issparse(counts):
-            return sp.csr_matrix(sp.diags_array(factor[:, 0]) @ counts).log1p().astype(np.float32)
+            scaled: Any = sp.csr_matrix(sp.diags_array(factor[:, 0]) @ counts)
+            return scaled.log1p().astype(np.float32)
         return torch.from_numpy(np.log1p(counts * factor).astype(np.float32))
 
 

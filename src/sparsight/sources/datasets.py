@@ -90,7 +90,7 @@ def _opened(path: str, part: str | None) -> Any:
         return next(iter(found.values()))
     if part not in found:
         asked = "give a part" if part is None else f"there is no {part!r}"
-        raise SparsightError(f"{path!r} holds {', '.join(found)}: {asked}")
+        raise SparsightError(f"{path!r} holds {', '.join(str(name) for name in found)}: {asked}")
     return found[part]
 
 
