@@ -26,7 +26,7 @@ def bert(folder: Path) -> Path:
     """A model that embeds, with [CLS] before and [SEP] behind every text."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from transformers import BertConfig, BertModel, BertTokenizerFast
+        from transformers import BertConfig, BertModel, BertTokenizerFast  # pyright: ignore[reportAttributeAccessIssue]
     folder.mkdir(parents=True, exist_ok=True)
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, "##s"]
     (folder / "vocab.txt").write_text("\n".join(pieces) + "\n")

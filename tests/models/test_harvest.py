@@ -102,7 +102,7 @@ def test_other_texts_do_not_go_on_with_a_harvest(tmp_path: Path, bert: Host) -> 
 
 
 def test_numbers_that_float16_cannot_hold_are_refused_with_a_way_out(tmp_path: Path, bert: Host) -> None:
-    weight = bert.module.get_parameter("encoder.layer.1.output.LayerNorm.weight")
+    weight = bert.module.get_parameter("encoder.layer.1.output.LayerNorm.weight").data
     before = weight.clone()
     weight.mul_(1e6)
     try:

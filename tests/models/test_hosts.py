@@ -18,7 +18,6 @@ def test_a_folder_of_transformers_is_opened_with_its_tokenizer(bert: Host, llama
     assert bert.n_context == 64
     assert bert.tokenizer is not None
     assert not bert.module.training
-    assert not any(p.requires_grad for p in bert.module.parameters())
     assert hasattr(llama.module, "lm_head"), "it predicts the next token"
 
 

@@ -43,7 +43,7 @@ def _read(
             found = next(batches, None)
             if found is not None:
                 found = replace(found, kept={})
-                found.inputs, found.targets  # noqa: B018, they are kept now
+                _ = found.inputs, found.targets  # they are kept now
         except BaseException as error:
             found = error
         ready.put(found)

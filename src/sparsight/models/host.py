@@ -12,10 +12,10 @@ from sparsight.spec import build, factory, names
 
 
 class Host(ABC):
-    """A model that somebody else trained: it is run, tapped and steered, and never changed.
+    """A model that somebody else trained: it is run, tapped and steered; its weights are never changed.
 
     Attributes:
-        module: in evaluation mode, without gradients.
+        module: it is put into evaluation mode.
         name: as people know it.
         tokenizer: of transformers, where the model reads texts.
         causal: whether its logits predict the next token.
@@ -52,7 +52,7 @@ class Host(ABC):
         return hasher.hexdigest()
 
     def _hold(self, module: nn.Module, name: str) -> None:
-        self.module, self.name = module.eval().requires_grad_(False), name
+        self.module, self.name = module.eval(), name
 
 
 def open_host(model: Any) -> Host:

@@ -15,9 +15,17 @@ class Places(Surroundings):
 
     def __init__(self, reading: Reading, layer: str) -> None:
         self.reading, self.layer = reading, layer
-        seen = reading.feed.kind == "pictures" and reading.sites[layer].grid is not None
-        pictures = seen and reading.feed.picture(0) is not None
-        self.kind = "text" if reading.feed.kind == "text" else "pictures" if pictures else None
+
+    @cached_property
+    def _kind(self) -> str | None:
+        feed, site = self.reading.feed, self.reading.sites[self.layer]
+        if feed.kind == "text":
+            return "text"
+        return "pictures" if feed.kind == "pictures" and site.grid is not None and feed.picture(0) is not None else None
+
+    @property
+    def kind(self) -> str | None:
+        return self._kind
 
     def __len__(self) -> int:
         return len(self._columns["item"])

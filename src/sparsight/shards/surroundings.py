@@ -23,8 +23,10 @@ class Surroundings(ABC):
     Rows of an item that are near each other follow each other.
     """
 
-    kind: str | None
-    """`text` or `pictures`, where all is known that it takes; None: rows are a whole each."""
+    @property
+    @abstractmethod
+    def kind(self) -> str | None:
+        """`text` or `pictures`, where all is known that it takes; None: rows are a whole each."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -130,7 +132,7 @@ class Beside(Surroundings):
     def __init__(self, shards: Shards) -> None:
         self.shards, self.folder = shards, shards.folder
 
-    @cached_property
+    @property
     def kind(self) -> str | None:
         asked, columns = self.folder.about.get("kind"), set(self.folder.columns)
         if asked == "text" and {"item", "position", "token"} <= columns and self._beside("vocabulary.json").is_file():

@@ -32,8 +32,8 @@ def told(atlas: Atlas, ids: Sequence[int]) -> list[dict[str, Any]]:
     - `words`: those that most of its activity goes to, each with its share; [] where samples are no words.
     """
     which, kind = np.asarray(ids, np.int64), labelled(atlas)
-    vocabulary: Sequence[str] = atlas.samples.get("words") or []
-    classes: Sequence[str] = atlas.samples.get("classes") or []
+    vocabulary: list[str] = list(atlas.samples.get("words") or ())
+    classes: list[str] = list(atlas.samples.get("classes") or ())
     said = vocabulary if kind == "words" else classes
     found: list[dict[str, Any]] = [
         {"label": [], "score": None, "precision": None, "recall": None, "words": []} for _ in ids
