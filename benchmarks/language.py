@@ -165,7 +165,11 @@ def main() -> None:
     reading = unseen(run, open_host(model), subject.at, spec, 1024)
     blocks = max(1, round(len(reading.feed) * min(1.0, asked.measured / int(reading.counts(subject.at).sum()))))
     k = round(measure_quality(sae, held_out).result()["l0"])
-    dictionaries = {"trained": sae, "untrained": untrained(run, training), f"{k} components": components(run, training, k)}
+    dictionaries = {
+        "trained": sae,
+        "untrained": untrained(run, training),
+        f"{k} components": components(run, training, k),
+    }
     found = {name: figures(one, held_out, reading, blocks) for name, one in dictionaries.items()}
     dead = {
         "at the end": run.summary["dead"] if run.summary else None,
