@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny
 import torch
 import typer
 from toys import samples, toy_job
@@ -85,6 +86,9 @@ def test_the_python_of_a_page_runs(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    if page.stem == "language-model":  # of which readers have one, and some texts
+        tiny.llama(tmp_path / "my-model")
+        (tmp_path / "my-texts.txt").write_text("\n\n".join(40 * tiny.TEXTS))
     namespace: dict[str, Any] = {}
     for number, block in enumerate(blocks(page, "python"), 1):
         exec(compile(block, f"{named(page)}, block {number}", "exec"), namespace)

@@ -1,8 +1,8 @@
 """Ten features of a run on tokens, with examples as they come: `python tools/make_ten_features.py RUN`.
 
-Which features, and which of their tokens, is decided by rule and by seed alone: the features 0, F/10, 2F/10, ..., and
-of the held-out tokens in which a feature fires three at random from each fifth of its codes, sorted by size. What stands
-before the marker in the page was written by people and stays.
+Rule and seed alone decide which features and which tokens: the features 0, F // 10, 2 (F // 10), ..., and of the
+held-out tokens in which one fires three at random from each fifth of its codes, sorted by size. What stands before the
+marker in the page was written by people and stays.
 """
 
 import argparse
@@ -26,6 +26,7 @@ COMMON = 5
 
 
 def main() -> None:
+    """Write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     run = Run.open(parser.parse_args().run)
@@ -71,6 +72,7 @@ def said(source: Source, ids: Tensor, codes: Tensor) -> str:
 
 
 def token(source: Source, number: int) -> str:
+    """The text of a token, without spaces."""
     place = source.context(number, 0)
     assert place is not None
     assert place.tokens is not None
