@@ -2,9 +2,9 @@
 
 Writes shards of float16, 384 numbers a row, in documents of 256 rows; then, each in a process of its own:
 
-- `first batch`: seconds from the start of the process, and from the moment when torch is there, until the first batch is
-  in memory and a model could be trained on it, with all that comes before: opening, calibrating, initialising. Cold is
-  with the shards out of the page cache.
+- `first batch`: seconds from the start of the process, and from the moment when torch is there, until the first batch
+  is in memory and a model could be trained on it, with all that comes before: opening, holding documents out,
+  calibrating, initialising. Cold is with the shards out of the page cache.
 - `training`: TopK, 384 → 4,096, k = 32, batches of 4,096, through `Trainer.advance` with held-out documents: the share
   of the time spent waiting for batches, and the peak of resident memory over what torch and the library take.
 - `order`: χ² of the order dealt in one epoch, over places × samples and over successive pairs, with its p-value.
@@ -152,11 +152,14 @@ def reads(folder: Path, n_shards: int) -> dict[str, float]:
         for shard in range(n_shards):
             out.write((folder / f"0-{shard:05d}.x").read_bytes())
     mapped, dice, took = np.memmap(one, np.float16, "r", shape=(rows, WIDTH)), np.random.default_rng(1), {}
+    for number in range(n_shards):
+        (folder / f"0-{number:05d}.x").read_bytes()
     for warmth in ("warm", "cold"):
         ours, theirs = [], []
         for _ in range(30 if warmth == "warm" else 5):
             ids = dice.integers(0, rows, BATCH)
             if warmth == "cold":
+                del mapped  # what is mapped cannot be forgotten
                 forget(folder)
                 forget_one(one)
                 mapped = np.memmap(one, np.float16, "r", shape=(rows, WIDTH))

@@ -5,7 +5,7 @@ import inspect
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,24 +78,33 @@ def shelf() -> str:
 def commands() -> str:
     """Every command: what it does, its arguments and options."""
     program: Any = typer.main.get_command(app)
-    return "\n\n".join(_command(command) for command in program.commands.values())
+    return "\n\n".join(_command(name, command) for name, command in every(program))
 
 
-def _command(command: Any) -> str:
+def every(program: Any, above: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command with its name, those of groups after the name of theirs."""
+    for name, command in program.commands.items():
+        if hasattr(command, "commands"):
+            yield from every(command, f"{above}{name} ")
+        else:
+            yield f"{above}{name}", command
+
+
+def _command(name: str, command: Any) -> str:
     rows, usage = [], ""
     for parameter in command.params:
         if parameter.param_type_name == "argument":
-            name = parameter.name.upper() + ("..." if parameter.nargs == -1 else "")
-            usage += f" {name}" if parameter.required else f" [{name}]"
-            names = [name]
+            word = parameter.name.upper() + ("..." if parameter.nargs == -1 else "")
+            usage += f" {word}" if parameter.required else f" [{word}]"
+            names = [word]
         else:
             names = [*parameter.opts, *parameter.secondary_opts]
         default = f"; by default `{parameter.default}`" if isinstance(parameter.default, str) else ""
         said = _cell(parameter.help.removesuffix("."))
-        rows.append(f"| {', '.join(f'`{name}`' for name in names)} | {said}{default} |")
+        rows.append(f"| {', '.join(f'`{each}`' for each in names)} | {said}{default} |")
     text = Text.from_markup(inspect.cleandoc(command.help)).plain
     table = "\n".join(["| argument or option | meaning |", "|---|---|", *rows])
-    return f"## `sparsight {command.name}{usage}`\n\n{text}\n\n{table}"
+    return f"## `sparsight {name}{usage}`\n\n{text}\n\n{table}"
 
 
 def rule(name: str) -> str:

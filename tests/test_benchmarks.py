@@ -2,8 +2,14 @@
 
 import math
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
+from anndata import AnnData
+from cells import auroc, halves, measured, scores, summed
+from cells import markdown as summary
+from sklearn.metrics import roc_auc_score
 from speed import ratio, rounds_of
 from systems import found
 from systems.plain import Plain
@@ -12,6 +18,8 @@ from torch import Tensor
 from toys import F, samples, toy_job
 from unseen import OURS, RATES, Shape, markdown, measure, merged, rows
 
+from sparsight import recipes, spec
+from sparsight.job import Recipe
 from sparsight.spec import build
 
 X = samples(64)
@@ -114,3 +122,37 @@ def test_a_peer_is_tried_at_rates_beside_its_best_one() -> None:
     assert rates[:-2] == list(RATES)
     best = max(tried[:-2], key=lambda row: row["explained_variance"])["rate"]
     assert rates[-2:] == pytest.approx([best / 1.78, best * 1.78], rel=0.03)
+
+
+def test_the_auroc_is_that_of_scikit_learn() -> None:
+    dice = np.random.default_rng(0)
+    values, of_type = dice.integers(0, 5, (80, 6)).astype(float), dice.random(80) < 0.3  # with many ties
+    expected = [roc_auc_score(of_type, column) for column in values.T]
+    np.testing.assert_allclose(auroc(values, of_type), expected)
+
+
+def test_a_feature_is_chosen_in_one_half_and_scored_in_the_other() -> None:
+    labels = np.repeat([0, 1, 2], 40)
+    first = halves(labels, 0)
+    assert [int(first[labels == kind].sum()) for kind in range(3)] == [20, 20, 20]
+    true, other = (labels == 1).astype(float), np.random.default_rng(0).random(len(labels))
+    by_heart = np.where(first, true, other)  # perfect where it is chosen, chance where it is scored
+    assert scores(np.stack([other, by_heart], 1), labels, first)[1] < 0.75
+    assert scores(np.stack([other, true], 1), labels, first)[1] == 1.0
+
+
+def test_features_of_cells_beat_their_nulls() -> None:
+    dice = np.random.default_rng(0)
+    kinds = np.repeat(["a", "b", "none"], 60)
+    program = dice.gamma(0.3, 3, (3, 200)) * (dice.random((3, 200)) < 0.2)
+    program[2] = 0
+    counts = dice.poisson(0.1 + program[np.repeat([0, 1, 2], 60)]).astype(np.float32)
+    made = AnnData(counts, pd.DataFrame({"kind": kinds}, index=pd.Index([str(n) for n in range(180)])))
+    source = build("source", {"name": "cells", "label": "kind", "per_cell": 1e3}, data=made)
+    changes = ["n_latents=8", 'terms."l2.encoder".weight=0.5', "architecture.l1=0.3", "train.epochs=100"]
+    found, figures = measured(source, Recipe.parse(spec.override(recipes.read("cells"), changes)), 0)
+    with_program = {name: each[:2] for name, each in found.items()}
+    assert min(with_program["features"]) > max(*with_program["random"], *with_program["shuffled labels"], 0.9)
+    assert max(found["shuffled labels"]) < 0.75
+    assert 0 < figures["l0"] < 8
+    assert "| a | 60 |" in summary(summed([found, found]), ("a", "b", "none"), [60, 60, 60])

@@ -66,6 +66,15 @@ def test_true_features_that_are_known_are_looked_for_in_every_row(tmp_path: Path
     assert all(row["found"] is None for row in compare([a_run(tmp_path / "two")], baselines=())["rows"])
 
 
+def test_what_preprocessing_takes_out_of_samples_is_said_to_be_missed(tmp_path: Path, pictures: dict[str, Any]) -> None:
+    plain, less = (
+        a_run(tmp_path / name, pictures, preprocess=[name, "scale"]) for name in ("zca_whiten", "remove_mean")
+    )
+    said = "what remove_mean took out of each sample is not in the codes, and counts as missed"
+    assert said not in compare([plain], baselines=())["notes"]
+    assert compare([less, plain], baselines=())["notes"].count(said) == 1
+
+
 def test_all_are_measured_on_the_held_out_samples_in_the_units_of_the_data(
     tmp_path: Path, pictures: dict[str, Any]
 ) -> None:

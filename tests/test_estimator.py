@@ -178,6 +178,13 @@ def test_a_grid_search_takes_the_numbers_of_numpy() -> None:
     assert search.best_params_["batch_size"] in (64, 128)
 
 
+def test_columns_of_a_data_frame_name_the_inputs_of_the_model() -> None:
+    names = [f"column {n}" for n in range(64)]
+    for frame in (pd.DataFrame(X, columns=pd.Index(names)), pl.DataFrame(X, schema=names)):
+        assert small(max_epochs=1).fit(frame).sae_.schema.names == tuple(names)
+    assert small(max_epochs=1).fit(X).sae_.schema.names is None
+
+
 def test_a_recipe_is_a_name_a_file_or_a_mapping() -> None:
     path = Path(recipes.__file__).parent / "strokes.toml"
     found = {digest(small(recipe=r).fit(X).sae_) for r in ("strokes", str(path), path, recipes.read("strokes"))}

@@ -48,7 +48,8 @@ def llama(folder: Path) -> Path:
         from tokenizers.decoders import ByteLevel
         from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {piece: n for n, piece in enumerate(["<end>", *alphabet, *(f"Ġ{w}" for w in WORDS), *WORDS])}
+    pieces = dict.fromkeys(["<end>", *alphabet, *(f"Ġ{w}" for w in WORDS), *WORDS])  # "a" is of the alphabet, too
+    vocabulary = {piece: n for n, piece in enumerate(pieces)}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<end>"))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # pyright: ignore
     tokenizer.decoder = ByteLevel()  # pyright: ignore

@@ -88,7 +88,7 @@ def survey(
     for batch in source.chunks():
         inputs = batch.inputs.to(sae.b_dec)
         x = sae.preprocess(inputs)
-        pass_.update(batch.ids, sae.encode(x).map(torch.Tensor.cpu), inputs, batch.weight)
+        pass_.update(batch.ids, sae.encode(x).cpu(), inputs.cpu(), batch.weight)
         pass_.look_at_silent(sae, x, batch.weight)
     sae.train(training)
     labels, words = pass_.in_words()

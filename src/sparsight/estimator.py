@@ -293,7 +293,9 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def _rows_as_they_are(self, X: Any, y: Any, weight: Any) -> Source:
         shape = None if self.shape is None else [int(n) for n in self.shape]
-        return build("source", {"name": "arrays", "shape": shape}, data=X, weight=weight, target=y)
+        columns = getattr(self, "feature_names_in_", None)
+        names = None if columns is None else [str(name) for name in columns]
+        return build("source", {"name": "arrays", "shape": shape, "names": names}, data=X, weight=weight, target=y)
 
     def _keep(self, job: Job) -> None:
         self.sae_, self._trainer, self.notes_ = job.sae, job.trainer, list(job.notes)

@@ -407,7 +407,10 @@ def finish(job: Job, run: Run, reason: str) -> Run:
     """Write what came out, unless it was interrupted."""
     if reason != "interrupted" and job.trainer.world.rank == 0:
         measured = "held-out samples" if job.held_out is not None else "training samples"
-        samples = (job.held_out or job.source).glance()
+        whole = job.held_out or job.source
+        samples = whole.glance()
+        if len(samples) < len(whole):
+            measured = f"{len(samples):,} of {len(whole):,} {measured}"
         quality = measure_quality(job.sae, samples)
         controller = job.trainer.controller
         summary = {

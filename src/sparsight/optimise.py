@@ -110,6 +110,8 @@ class Adam(torch.optim.Optimizer):
         for group in self.param_groups:
             moved = [p for p in group["params"] if p.grad is not None]
             states = [self.state[p] or self._begin(p) for p in moved]
+            for p, state in zip(moved, states, strict=True):
+                state["step"] = state["step"].to(p.device)  # a state that was loaded has it on the CPU
             steps = [state["step"] for state in states]
             for step in steps:
                 step += 1

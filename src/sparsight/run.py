@@ -11,6 +11,7 @@
     evidence.json    what was claimed of it, and which features are real
     verify/          the trainings and results that the evidence rests on
     comparison.json  it beside its nulls
+    effects.json     what its features do in the model that they come from; effects.safetensors: which tokens they raise
     notes.json       what people wrote about features
     pictures/        what the faces add
 
@@ -212,6 +213,16 @@ class Run:
     def put_compared(self, compared: Mapping[str, Any]) -> None:
         """Write it beside its nulls, in place of what was known before."""
         self._put_record("comparison.json", compared)
+
+    def effects(self) -> dict[str, Any] | None:
+        """What a model does with the reconstructions of the weights that it has now; None: nobody has measured it."""
+        path = self.path / "effects.json"
+        found = read_json(path) if self.summary is not None and path.is_file() else None
+        return found if found is not None and found.get("weights") == (self.summary or {})["weights"] else None
+
+    def put_effects(self, effects: Mapping[str, Any]) -> None:
+        """Write what a model does with its reconstructions, in place of what was known before."""
+        self._put_record("effects.json", effects)
 
     def _put_record(self, name: str, record: Any) -> None:
         write(self.path / name, (json.dumps(finite(record), indent=1) + "\n").encode())
@@ -436,7 +447,7 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError):
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
         raise SparsightError(f"{str(path)!r} is damaged: it is no JSON") from None
 
 

@@ -309,8 +309,10 @@ class Trainer:
         self.saved = self.number
         self.sae.load_state_dict(state["sae"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.idle, self.dead = state["idle"], state["dead"]
-        self.objective.averages, self.best = dict(state["averages"]), dict(state["best"])
+        self.idle = state["idle"].to(self.device)
+        self.dead = None if state["dead"] is None else state["dead"].to(self.device)
+        self.objective.averages = {name: average.to(self.device) for name, average in state["averages"].items()}
+        self.best = dict(state["best"])
         if self.controller is not None:
             self.controller.load_state_dict(state["controller"])
 

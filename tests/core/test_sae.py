@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from toys import toy_job
+from toys import samples, toy_job
 
 from sparsight.core import SAE
 from sparsight.spec import names
@@ -21,3 +21,12 @@ def test_a_mapped_model_does_what_a_loaded_one_does(tmp_path: Path, name: str) -
     some = torch.tensor([5, 0])
     for of, weights in loaded.filters().items():
         assert mapped.filters(some)[of].equal(weights[some])
+
+
+def test_a_reconstruction_has_what_preprocessing_took_out_of_its_sample() -> None:
+    sae = toy_job("topk", preprocess=["remove_mean", "normalise_contrast", "zca_whiten"]).sae.eval()
+    raw = samples(20) + torch.arange(20)[:, None]
+    recon = sae(sae.preprocess(raw))
+    torch.testing.assert_close(sae.reconstruct(raw), sae.preprocess.restore(recon, raw))
+    torch.testing.assert_close(sae.reconstruct(raw).mean(1), raw.mean(1), rtol=0, atol=0.2)
+    assert sae.in_raw_units(recon).mean(1).std() < 1, "codes alone do not know how bright a sample is"

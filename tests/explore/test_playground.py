@@ -206,7 +206,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     rows = np.abs(np.random.default_rng(0).normal(size=(400, 6))) @ np.eye(6)
     names = ["length", "width", "height", "weight", "age", "price"]
     np.savetxt(folder / "table.csv", rows, delimiter=",", header=",".join(names), comments="")
-    source = {"name": "arrays", "path": str(folder / "table.csv")}
+    source = {"name": "tables", "path": str(folder / "table.csv")}
     trained(folder / "runs" / "table", source=source, n_latents=8, architecture={"name": "topk", "k": 3})
     server = served(Shelf([folder / "runs"]))
     yield server

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 from tiny import TEXTS
+from tiny import llama as tiny_llama
 
 from sparsight.errors import SparsightError
 from sparsight.feeds import Feed
-from sparsight.models.host import Host
+from sparsight.feeds.texts import vocabulary_of
+from sparsight.models.host import Host, open_host
 from sparsight.spec import build
 
 
@@ -183,3 +185,9 @@ def test_what_is_no_text_is_one_sentence(
         (tmp_path / name).write_bytes(content)
     with pytest.raises(SparsightError, match=sentence):
         of(bert, tmp_path / name)
+
+
+def test_a_vocabulary_of_bytes_may_hold_two_hashes(tmp_path: Path) -> None:
+    tokenizer = open_host(str(tiny_llama(tmp_path / "llama"))).tokenizer
+    tokenizer.add_tokens(["##"])
+    assert " light" in vocabulary_of(tokenizer) and "##" in vocabulary_of(tokenizer)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 import torch
@@ -29,17 +30,15 @@ def on_disk(folder: Path, suffix: str, table: np.ndarray = TABLE) -> str:
         np.save(path, table)
     elif suffix == "npz":
         np.savez_compressed(path, only=table)
-    elif suffix == "safetensors":
-        save_file({"only": torch.from_numpy(table)}, path)
     else:
-        path.write_text("a,b,c,d\n" + "\n".join(",".join(map(repr, row.tolist())) for row in table))
+        save_file({"only": torch.from_numpy(table)}, path)
     return str(path)
 
 
 STORED: dict[str, Callable[[Path], Arrays]] = {
     **{
         suffix: lambda folder, suffix=suffix: Arrays(path=on_disk(folder, suffix))
-        for suffix in ("npy", "npz", "csv", "safetensors")
+        for suffix in ("npy", "npz", "safetensors")
     },
     "float64 npy": lambda folder: Arrays(path=on_disk(folder, "npy", TABLE.astype(np.float64))),
     "numpy": lambda folder: Arrays(data=TABLE),
@@ -173,44 +172,6 @@ def test_labels_are_places_in_the_sorted_classes(labels: Any) -> None:
     assert source.show(1).label == "ant"
 
 
-def test_columns_of_a_csv_are_named_by_its_first_line(tmp_path: Path) -> None:
-    path = tmp_path / "x.csv"
-    path.write_text('\ufeffheight,"weight, kg"\n\n1,2\n 3 ,4e0\n', encoding="utf-8")
-    source = Arrays(path=str(path))
-    assert source.schema.names == ("height", "weight, kg")
-    assert source.gather(torch.arange(2)).tolist() == [[1, 2], [3, 4]]
-    assert Arrays(path=str(path), names=["a", "b"]).schema.names == ("a", "b")
-
-
-def test_a_csv_of_numbers_alone_has_no_header(tmp_path: Path) -> None:
-    path = tmp_path / "x.csv"
-    path.write_text("1,2\n3,4\n")
-    source = Arrays(path=str(path))
-    assert source.gather(torch.arange(2)).tolist() == [[1, 2], [3, 4]]
-    assert source.schema.names == ("column 0", "column 1")
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("a,b\n1,2\n3\n", "line 3 of .* has 1 values and not 2"),
-        ("a,b\n1,2\n3,4,5\n", "line 3 of .* has 3 values and not 2"),
-        ('"a\nb",c\n1,2\n3\n', "line 4 of .* has 1 values and not 2"),
-        ("a,b\n1,2\n\n3,\n", "line 4, column 'b' of .*: a value is missing: fill it in or leave the line out"),
-        ("1,,3\n4,5,6\n", "line 1, column 'column 1' of .*: a value is missing"),
-        ("a,b\n1,2\n3,red\n", "line 3, column 'b' of .*: 'red' is no number: leave the column out or encode it"),
-        ("a,b\n", "holds 0 samples"),
-        ("\n\n", "is empty"),
-        ("", "is empty"),
-        ("a\n" + "1" * 200_000, "is damaged"),
-    ],
-)
-def test_a_mistake_in_a_csv_is_named_by_line_and_column(text: str, said: str, tmp_path: Path) -> None:
-    path = tmp_path / "x.csv"
-    path.write_text(text)
-    refused(said, path=str(path))
-
-
 def refused(said: str, **knobs: Any) -> None:
     with pytest.raises(SparsightError, match=said) as caught:
         Arrays(**knobs)
@@ -255,7 +216,7 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path) -> None:
             (tmp_path / f"wrong.{claimed}").write_bytes(content)
             refused(f"is damaged, cut off or no .{claimed} file", path=str(tmp_path / f"wrong.{claimed}"))
     (tmp_path / "x.txt").write_text("1 2 3")
-    refused(r"cannot be read: these can, \.npy", path=str(tmp_path / "x.txt"))
+    refused(r"cannot be read: these can, \.npy.*; tables are for the source `tables`", path=str(tmp_path / "x.txt"))
     refused("there is no file", path=str(tmp_path / "gone.npy"))
     refused("there is no file", path=str(tmp_path))
 
@@ -305,6 +266,7 @@ def test_nothing_is_ever_unpickled(tmp_path: Path) -> None:
         ({"data": TABLE, "shape": [4]}, r"cannot have the shape \[4\]: give \[height, width\]"),
         ({"data": np.zeros((3, 2, 2, 2, 2))}, r"cannot have the shape \[2, 2, 2, 2\]"),
         ({"data": TABLE, "names": ["a"]}, "has 4 columns and 1 names"),
+        ({"data": pd.DataFrame({"a": [1]})}, "is a table with named columns: give it to the source `tables`"),
     ],
 )
 def test_a_mistake_is_one_sentence(knobs: dict[str, Any], said: str) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
+from anndata import AnnData
 from PIL import Image
 from test_idx import write_idx
 from test_images import write_pictures
@@ -62,6 +64,26 @@ def synthetic(folder: Path, changed: bool) -> Source:
     return made.take(torch.tensor([*range(N - 1), N if changed else N - 1]))
 
 
+def tables(folder: Path, changed: bool) -> Source:
+    size = np.where(np.arange(N) % 7 == 0, np.nan, np.arange(N) + 0.5 * changed * (np.arange(N) == N - 1))
+    colour = np.array(["red", "green", "blue"])[np.arange(N) % 3]
+    path = folder / "table.csv"
+    lines = [f"{n},{size[n]},{colour[n]},{n % 4},{1 + n},{n // 3}" for n in range(N)]
+    path.write_text("\n".join(["row,size,colour,kind,heavy,patient", *lines]))
+    named = {"label": "kind", "weight": "heavy", "group": "patient"}
+    return build("source", {"name": "tables", "path": str(path), "missing": "zero", **named})
+
+
+def cells(folder: Path, changed: bool) -> Source:
+    counts = np.random.default_rng(0).poisson(0.5, (N, 40))
+    counts[20, 3] += changed
+    made = AnnData(sp.csr_matrix(counts.astype(np.float32)))
+    made.obs["type"], made.obs["donor"] = [f"type {n % 3}" for n in range(N)], [f"donor {n // 3}" for n in range(N)]
+    made.write_h5ad(folder / "cells.h5ad")
+    named = {"label": "type", "group": "donor", "per_cell": 1e4}
+    return build("source", {"name": "cells", "path": str(folder / "cells.h5ad"), **named})
+
+
 def sites(folder: Path, changed: bool) -> Source:
     folders = [folder / name for name in ("first", "second")]
     for place in folders:
@@ -70,6 +92,33 @@ def sites(folder: Path, changed: bool) -> Source:
     np.save(folders[1] / "rows.npy", pictures(changed).reshape(N, -1)[:, 7:])
     parts = {place.name: {"name": "arrays", "path": str(place / "rows.npy")} for place in folders}
     return build("source", {"name": "sites", "sites": parts})
+
+
+def zarr(folder: Path, changed: bool) -> Source:
+    import zarr
+
+    place = str(folder / f"{changed}.zarr")
+    zarr.create_array(place, data=pictures(changed), overwrite=True)
+    return build("source", {"name": "zarr", "path": place})
+
+
+def datasets(folder: Path, changed: bool) -> Source:
+    import datasets
+
+    place = str(folder / f"data-set-{changed}")
+    rows = pictures(changed).reshape(N, -1).astype(np.float32)
+    datasets.Dataset.from_dict({"x": rows, "number": np.arange(N)}).save_to_disk(place)
+    return build("source", {"name": "datasets", "path": place})
+
+
+def parquet(folder: Path, changed: bool) -> Source:
+    import pyarrow
+    import pyarrow.parquet
+
+    place = str(folder / f"{changed}.parquet")
+    rows = pictures(changed).reshape(N, -1).tolist()
+    pyarrow.parquet.write_table(pyarrow.table({"x": rows, "number": range(N)}), place, row_group_size=7)
+    return build("source", {"name": "parquet", "path": place})
 
 
 def shards(folder: Path, changed: bool) -> Source:
@@ -114,15 +163,20 @@ def activations(folder: Path, changed: bool) -> Source:
 EXAMPLES: dict[str, Callable[[Path, bool], Source]] = {
     "activations": activations,
     "arrays": arrays,
+    "cells": cells,
     "codes": codes,
     "digits": digits,
     "idx": idx,
     "images": images,
     "patches": patches,
+    "datasets": datasets,
+    "parquet": parquet,
     "planted": planted,
     "shards": shards,
     "synthetic": synthetic,
     "sites": sites,
+    "tables": tables,
+    "zarr": zarr,
 }
 """For each source how to make one of 30 samples, all different, or the same with one value changed."""
 

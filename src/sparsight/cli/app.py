@@ -46,9 +46,9 @@ def train(
     data: Annotated[
         str | None,
         typer.Argument(
-            help="What to train on: digits (they ship with sparsight), a file (.npy, .npz, .csv, .safetensors, MNIST's "
-            "idx), a folder of pictures, or a run, whose codes are taken. It may be left out where the recipe names a "
-            "source."
+            help="What to train on: digits (they ship with sparsight), data that `sparsight data get` fetched, a file "
+            "(.npy, .npz, .safetensors, .csv, .parquet, .h5ad, MNIST's idx), a folder of pictures, or a run, whose "
+            "codes are taken. It may be left out where the recipe names a source."
         ),
     ] = None,
     changes: Annotated[
@@ -418,6 +418,43 @@ def harvest(
 
 
 @app.command()
+def splice(
+    run: Annotated[Path, typer.Argument(help="The folder of a run on the activations of a model.")],
+    model: Annotated[str | None, typer.Option(help="Where the model is now, or another one.")] = None,
+    at: Annotated[list[str] | None, typer.Option(help="Another layer than the run was trained on.")] = None,
+    text: Annotated[str | None, typer.Option(help="Where the texts are now, or others, which are taken whole.")] = None,
+    tokens: Annotated[
+        int, typer.Option(min=1, help="Samples that are replaced, at most; the model runs seven times on each.")
+    ] = 20_000,
+    device: Annotated[str, typer.Option(help="auto (CUDA where there is one), cpu, cuda, cuda:1 or mps.")] = "auto",
+    plugin: Plugins = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put a run's reconstructions back into the model that its data come from, and say what the model still does.
+
+    For example: [bold]sparsight splice runs/llm[/bold]
+
+    Measured on the documents or pictures that the run held out, beside the mean
+    and zeros in their place. For models that predict the next token, also which
+    tokens every feature raises and lowers. Kept in the run's folder, and shown
+    by report and explorer.
+    """
+    from sparsight.cli import splicing
+
+    splicing.splice(
+        run,
+        model=model,
+        at=at or [],
+        text=text,
+        tokens=tokens,
+        device=device,
+        plugins=plugin or [],
+        as_json=as_json,
+        console=Console(stderr=as_json, highlight=False),
+    )
+
+
+@app.command()
 def verify(
     run: Annotated[Path, typer.Argument(help="The run's folder.")],
     claims: Annotated[
@@ -448,3 +485,53 @@ def verify(
     )
     if not holds:
         raise typer.Exit(1)
+
+
+fetched = typer.Typer(help="Fetch data sets, list those there are, and check shards.", rich_markup_mode="rich")
+app.add_typer(fetched, name="data")
+
+
+def _data_names() -> list[str]:
+    """What the shell offers after `data get`."""
+    from sparsight import downloads
+
+    return downloads.names()
+
+
+@fetched.command()
+def get(
+    name: Annotated[str, typer.Argument(help="Which, such as mnist.", autocompletion=_data_names)],
+) -> None:
+    """Fetch a data set and check it; sparsight train NAME opens it then.
+
+    For example: [bold]sparsight data get mnist[/bold]
+
+    It is kept in a folder of your platform for such files, or in SPARSIGHT_DATA.
+    """
+    from sparsight.cli import fetching
+
+    fetching.get(name, console=console)
+
+
+@fetched.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List the data sets that can be fetched, and which are here."""
+    from sparsight.cli import fetching
+
+    fetching.show(as_json=as_json, console=console)
+
+
+@fetched.command()
+def check(
+    folder: Annotated[Path, typer.Argument(help="A folder of shards, such as `sparsight harvest` writes.")],
+    as_json: AsJson = False,
+) -> None:
+    """Compare every file of a folder of shards with its checksum, and say what is in it.
+
+    For example: [bold]sparsight data check shards[/bold]
+
+    A file that is missing, cut off or damaged is named.
+    """
+    from sparsight.cli import checking
+
+    checking.check(folder, as_json=as_json, console=Console(stderr=as_json, highlight=False))

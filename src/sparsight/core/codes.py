@@ -68,6 +68,12 @@ class Codes:
         """Apply an elementwise function that leaves 0 at 0."""
         return Codes(function(self.values), self.n_latents, self.index, self.offsets, self.memo)
 
+    def cpu(self) -> "Codes":
+        """The same on the CPU."""
+        if self.index is None or self.offsets is None:
+            return Codes(self.values.cpu(), self.n_latents)
+        return Codes(self.values.cpu(), self.n_latents, self.index.cpu(), self.offsets.cpu())
+
     def per_feature_sum(self, weight: Tensor | None = None) -> Tensor:
         """Σ_b weight_b · codes_bj, [F]; weights are 1 where none are given."""
         if self.index is None:

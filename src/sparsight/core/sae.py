@@ -4,6 +4,7 @@ import copy
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from numbers import Integral
 from pathlib import Path
 from typing import Any, final
 
@@ -18,6 +19,7 @@ from sparsight.core.codes import Codes
 from sparsight.core.network import Gradients, Sizes
 from sparsight.core.preparation import Preprocess
 from sparsight.core.records import Schema, Step
+from sparsight.core.steering import steering
 from sparsight.core.taps import editing
 from sparsight.core.term import Part
 from sparsight.errors import SparsightError
@@ -219,11 +221,13 @@ class SAE(nn.Module):
         by: float | None = None,
         to: float | None = None,
         channels_first: bool = False,
+        skip: int = 0,
     ) -> AbstractContextManager[None]:
         """While this is open, a model runs with features changed in what one of its layers gives, h [..., D].
 
         With d_j the decoder row in raw units, and c_j(h) the code: `by` adds h + by · d_j everywhere; `to` clamps
-        h + (to − c_j(h)) · d_j, so that `to=0` ablates. What the autoencoder cannot rebuild stays as it is.
+        h + (to − c_j(h)) · d_j, so that `to=0` ablates. What the autoencoder cannot rebuild stays as it is. Where
+        several are open at once, each sees what those before it left.
 
         Args:
             model: any module, of which the autoencoder was trained on the layer `at`.
@@ -232,35 +236,16 @@ class SAE(nn.Module):
             by: in the units of codes.
             to: likewise; give one of the two.
             channels_first: h is [n, D, height, width].
+            skip: places at the start of a sequence that stay as they are, such as an attention sink, whose codes are
+                like no others; h is [n, places, D]. A single place, as in generating with a cache, is never skipped.
 
         Raises:
-            SparsightError: no such feature or layer, none or both of `by` and `to`, or a layer of another width.
+            SparsightError: no such feature or layer, none or both of `by` and `to`, or a layer of another width. A
+                transcoder is only steered `by`.
         """
-        features = [feature] if isinstance(feature, int) else list(feature)
-        wrong = [j for j in features if not 0 <= j < self.n_latents]
-        if wrong or not features:
-            raise SparsightError(
-                f"there is no feature {wrong[0] if wrong else ''}: they go from 0 to {self.n_latents - 1}"
-            )
-        if (by is None) == (to is None):
-            raise SparsightError("steering adds (by) or clamps (to): give one of the two")
-        rows = self.rows(torch.tensor(features))  # [n, D]
-
-        def edit(given: Tensor) -> Tensor:
-            h = given.movedim(1, -1) if channels_first else given
-            if h.shape[-1] != rows.shape[1]:
-                raise SparsightError(
-                    f"the layer {at!r} gives rows of {h.shape[-1]}, and the features have {rows.shape[1]}"
-                )
-            if by is not None:
-                change = by * rows.sum(0).to(h)
-            else:
-                flat = h.reshape(-1, h.shape[-1]).to(self.b_dec)
-                codes = self.transform(flat).dense()[:, features]
-                change = ((to - codes) @ rows.to(codes)).to(h).view_as(h)
-            return (h + change).movedim(-1, 1) if channels_first else h + change
-
-        return editing(model, {at: torch.no_grad()(edit)})
+        features = [int(feature)] if isinstance(feature, Integral) else [int(j) for j in feature]
+        edit = steering(self, features, by=by, to=to, channels_first=channels_first, skip=skip)
+        return editing(model, {at: edit})
 
     def units(self, inputs: Tensor, targets: Tensor | None) -> tuple[Tensor, Tensor]:
         """`x` and `target` of raw inputs and targets; without targets they are one tensor."""

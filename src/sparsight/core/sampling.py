@@ -13,6 +13,7 @@ from sparsight.errors import SparsightError
 WHOLE = 2**24
 """Things up to which an order is a whole permutation in memory; above, it is computed place by place."""
 _ROUNDS = 8
+_BLOCK = 2**18
 _ORDER, _SPLIT = 1, 2
 
 
@@ -97,17 +98,20 @@ def set_groups_aside(groups: Tensor, fraction: float, seed: int) -> tuple[Tensor
         SparsightError: nothing would be left.
     """
     low, high = (int(end) for end in groups.aminmax())
-    if high - low < 4 * len(groups):  # a table, where sorting would take seconds
-        group = groups - low
-        found = torch.zeros(high - low + 1, dtype=torch.bool).index_fill_(0, group, True).nonzero().squeeze(1)
-    else:
-        found, group = groups.unique(return_inverse=True)
-        found, high, low = torch.arange(len(found)), len(found) - 1, 0
-    aside = torch.zeros(high - low + 1, dtype=torch.bool)
+    if high - low >= 4 * len(groups):
+        groups = groups.unique(return_inverse=True)[1]
+        low, high = 0, int(groups.max())
+    there = torch.zeros(high - low + 1, dtype=torch.bool)  # a table, and blocks: sorting them all would take seconds
+    blocks = groups.split(_BLOCK)
+    for block in blocks:
+        there[block.long() - low] = True
+    found = there.nonzero().squeeze(1)
+    aside = torch.zeros_like(there)
     aside[found[set_aside(len(found), fraction, seed, "groups of samples")[1]]] = True
-    return apart(aside[group])
+    return apart(torch.cat([aside[block.long() - low] for block in blocks]))
 
 
 def apart(aside: Tensor) -> tuple[Tensor, Tensor]:
     """The places where it is false, and those where it is true."""
-    return (~aside).nonzero().squeeze(1), aside.nonzero().squeeze(1)
+    kept, chosen = np.flatnonzero(~aside.numpy()), np.flatnonzero(aside.numpy())  # many times as fast as torch's
+    return torch.from_numpy(kept), torch.from_numpy(chosen)

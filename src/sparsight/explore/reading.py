@@ -95,6 +95,8 @@ def _feature(request: Request) -> Response:
     record = feature.described(
         one.sae, one.atlas, which, source=source, evidence=verified, marks=figures.marks(one.run.recipe)
     )
+    raised = one.raised
+    record["tokens"] = None if raised is None else raised.of(which)
     return answer({**record, "note": one.run.notes().get(which, ""), "samples": source is not None})
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from sparsight.core import SAE, Atlas, Evidence, Source
+from sparsight.effects import raised_in
 from sparsight.errors import SparsightError, did_you_mean
 from sparsight.job import data_of
+from sparsight.models.raised import Raised
 from sparsight.run import Run
 from sparsight.spec import build
 
@@ -57,6 +59,11 @@ class Opened:
     def evidence(self) -> Evidence | None:
         """What was claimed of the weights that it has; None: nothing."""
         return self.run.verified
+
+    @cached_property
+    def raised(self) -> Raised | None:
+        """Which tokens its features raise; None: nobody knows."""
+        return raised_in(self.run)
 
     @cached_property
     def source(self) -> Source:
@@ -146,6 +153,6 @@ class Shelf:
 
 
 def _stamp(run: Run) -> tuple[int, ...]:
-    """What changes when the model, the atlas or the evidence does."""
-    places = [run.path / name for name in ("model.safetensors", "atlas/atlas.json", "evidence.json")]
+    """What changes when the model, the atlas, the evidence or the effects do."""
+    places = [run.path / name for name in ("model.safetensors", "atlas/atlas.json", "evidence.json", "effects.json")]
     return tuple(place.stat().st_mtime_ns if place.is_file() else 0 for place in places)

@@ -201,7 +201,8 @@ def vocabulary_of(tokenizer: Any) -> list[str]:
     pieces = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
     pieces = ["" if piece is None else piece for piece in pieces]
     special = set(tokenizer.all_special_tokens)
-    if any(piece.startswith("##") for piece in pieces):
+    # a vocabulary of bytes has a piece "##", too, as it stands in Markdown, and one of words may have the letter Ġ
+    if sum(piece.startswith("##") for piece in pieces) > sum(piece.startswith("Ġ") for piece in pieces):
         return [p if p in special else p[2:] if p.startswith("##") else f" {p}" for p in pieces]
     if any(piece.startswith("▁") for piece in pieces):
         return [piece.replace("▁", " ") for piece in pieces]

@@ -184,6 +184,8 @@ class Reading:
         """What is to be kept with the activations of a layer, as JSON has it."""
         grid = self.sites[name].grid
         found = {**self.feed.about(), "model": spec_of(self.host), "at": name, "feed": spec_of(self.feed)}
+        if self.channels != "first" or self.special:
+            found |= {"channels": self.channels, "special": self.special}
         if grid is not None:
             found["grid"] = list(grid)
         elif self.feed.kind == "pictures":  # without places there is nothing to show on them

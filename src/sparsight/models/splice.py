@@ -1,48 +1,57 @@
 """What a model still does when what a layer gives is replaced by its reconstruction."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from sparsight.core import SAE
 from sparsight.core.taps import editing
 from sparsight.errors import SparsightError
 from sparsight.feeds import Block
+from sparsight.models.outcomes import Measured, outcome_of
 from sparsight.models.reading import Reading
 
 Change = Callable[[Tensor], Tensor]
+FLOORS = ("zero", "mean")
+"""What a reconstruction is held against."""
 
 
 @dataclass
 class Sums:
-    """Sums over what was measured of one replacement, and for each sequence the shares of loss recovered."""
+    """Sums over what was measured, and of each sequence its loss and its tokens."""
 
     weight: float = 0.0
     totals: dict[str, float] = field(default_factory=dict)
     per_sequence: list[Tensor] = field(default_factory=list)
 
-    def add(self, weight: float, **sums: float) -> None:
-        self.weight += weight
-        for name, value in sums.items():
+    def add(self, measured: Measured) -> None:
+        """Those of a block."""
+        self.weight += measured.weight
+        for name, value in measured.sums.items():
             self.totals[name] = self.totals.get(name, 0.0) + value
+        if measured.losses is not None:
+            self.per_sequence.append(measured.losses)
 
     def means(self) -> dict[str, float]:
-        return {name: total / self.weight for name, total in self.totals.items()}
+        """What was measured, per unit."""
+        return {name: total / self.weight if self.weight else math.nan for name, total in self.totals.items()}
 
 
 @torch.no_grad()
-def splice(sae: SAE, reading: Reading, *, blocks: int | None = None) -> dict[str, Any]:
+def splice(
+    sae: SAE, reading: Reading, *, blocks: int | None = None, tell: Callable[[int], None] | None = None
+) -> dict[str, Any]:
     """Replace what a layer gives by its reconstruction, by zeros and by its mean, and compare what the model then does.
 
     Where the model predicts the next token, per predicted token: `loss`, the cross-entropy in nats; `kl`,
     KL(clean ‖ replaced); and the loss recovered, (L_ablated − L_spliced) / (L_ablated − L_clean), with both ablations:
     as the ratio of means over all tokens, and as the mean of the ratios of sequences, which is another number and
-    weighs short sequences like long ones. Where it embeds: `cosine` between the mean of the last layer over the tokens
-    of a sequence, clean and replaced. Where it classifies: `agreement` of the first class, and `kl`.
+    weighs short sequences like long ones. Where it embeds: `cosine` between the mean of the last layer over the places
+    of a sequence or item, clean and replaced. Where it classifies: `agreement` of the first class, and `kl`.
 
     Samples are replaced alone (`samples`), and together with all places that are none, such as attention sinks and
     special tokens (`everywhere`): an autoencoder never saw these in training, and they can weigh more than all others.
@@ -51,51 +60,69 @@ def splice(sae: SAE, reading: Reading, *, blocks: int | None = None) -> dict[str
         sae: trained on what the layer gives.
         reading: of that layer alone; for a transcoder, of the layer that it reads and the one that it predicts.
         blocks: how many of the feed's blocks; None: all.
+        tell: is told how many samples were replaced, since it was last.
 
     Returns:
-        `n` (of what is averaged over), `unit`, `clean`, and for `samples` and `everywhere` the measures of `spliced`,
-        `zero` and `mean`, and `loss_recovered` where there is a loss.
+        `kind` (`next_token`, `embedding` or `classes`); `n`, of what is averaged over, which is `unit`; `replaced`,
+        how many samples were; `clean`; and for `samples` and `everywhere` the measures of `spliced`, `zero` and
+        `mean`, and where there is a loss `loss_recovered`, as `ratio_of_means` and `mean_of_ratios`, without the
+        sequences that lose nothing by the ablation, whose number is `left_out`. `everywhere` is None where all places
+        are samples. NaN stands where the ablation changes nothing.
 
     Raises:
-        SparsightError: the autoencoder does not fit the layers, or the model's output is of no known kind.
+        SparsightError: the autoencoder does not fit the layers, there is nothing to replace, or the model gives no
+            tensor.
     """
-    _check(sae, reading)
-    n = len(reading.feed) if blocks is None else min(blocks, len(reading.feed))
-    mean = _mean(reading, n)
+    check(sae, reading)
+    training = sae.training
+    sae.eval()
+    try:
+        return _spliced(sae, reading, len(reading.feed) if blocks is None else min(blocks, len(reading.feed)), tell)
+    finally:
+        sae.train(training)
+
+
+def _spliced(sae: SAE, reading: Reading, n: int, tell: Callable[[int], None] | None) -> dict[str, Any]:
+    replaced, mean = _mean(reading, n)
     changes: dict[str, Change] = {
         "spliced": lambda rows: sae.reconstruct(rows.to(sae.b_dec)).to(rows),
         "zero": torch.zeros_like,
         "mean": lambda rows: mean.to(rows).expand(len(rows), -1),
     }
-    outcome = _outcome(reading)
+    outcome = outcome_of(reading, _run(reading, reading.feed.block(0)))
     places = {"samples": False, "everywhere": True}
-    clean = Sums()
-    found = {place: {name: Sums() for name in changes} for place in places}
+    if reading.feed.kind != "text" and not reading.sites[reading.at[-1]].skipped:
+        del places["everywhere"]
+    clean, found = Sums(), {place: {name: Sums() for name in changes} for place in places}
     for number in range(n):
         block = reading.feed.block(number)
         reference = outcome(block, _run(reading, block), None)
-        clean.add(reference.weight, **reference.sums)
+        clean.add(reference)
         for place, special in places.items():
             for name, change in changes.items():
                 with editing(reading.host.module, _edits(reading, block, change, special, name)):
-                    given = _run(reading, block)
-                measured = outcome(block, given, reference)
-                found[place][name].add(measured.weight, **measured.sums)
-                if measured.losses is not None:
-                    found[place][name].per_sequence.append(measured.losses)
-        if reference.losses is not None:
-            clean.per_sequence.append(reference.losses)
-    result: dict[str, Any] = {"n": clean.weight, "unit": outcome.unit, "clean": clean.means()}
-    for place, sums in found.items():
-        result[place] = {name: each.means() for name, each in sums.items()}
-        if clean.per_sequence:
-            result[place]["loss_recovered"] = {
-                name: _recovered(clean, sums["spliced"], sums[name]) for name in ("zero", "mean")
-            }
-    return result
+                    found[place][name].add(outcome(block, _run(reading, block), reference))
+        if tell is not None:
+            tell(int(reading.counts(reading.at[-1])[number]))
+    return {
+        "kind": outcome.kind,
+        "unit": outcome.unit,
+        "n": int(clean.weight),
+        "replaced": replaced,
+        "clean": clean.means(),
+        **{place: _record(clean, found[place]) if place in found else None for place in ("samples", "everywhere")},
+    }
 
 
-def _check(sae: SAE, reading: Reading) -> None:
+def _record(clean: Sums, sums: dict[str, Sums]) -> dict[str, Any]:
+    found: dict[str, Any] = {name: each.means() for name, each in sums.items()}
+    if clean.per_sequence:
+        found["loss_recovered"] = {name: recovered(clean, sums["spliced"], sums[name]) for name in FLOORS}
+    return found
+
+
+def check(sae: SAE, reading: Reading) -> None:
+    """Raise where an autoencoder was not trained on these layers."""
     expected = 1 if sae.schema.n_targets is None else 2
     if len(reading.at) != expected or sae.schema.sites is not None:
         raise SparsightError(
@@ -110,13 +137,15 @@ def _check(sae: SAE, reading: Reading) -> None:
         )
 
 
-def _mean(reading: Reading, n: int) -> Tensor:
-    """The mean of what is replaced, [D], over the samples of some blocks."""
-    replaced, total, count = reading.at[-1], torch.zeros(()), 0
+def _mean(reading: Reading, n: int) -> tuple[int, Tensor]:
+    """How many samples of some blocks are replaced, and their mean, [D]."""
+    layer, total, count = reading.at[-1], torch.zeros((), dtype=torch.float64), 0
     for number in range(n):
-        rows = reading.rows(number)[replaced].double()
+        rows = reading.rows(number)[layer].double()
         total, count = total + rows.sum(0), count + len(rows)
-    return (total / count).float()
+    if not count:
+        raise SparsightError("these blocks hold no sample: take more of them")
+    return count, (total / count).float()
 
 
 def _edits(reading: Reading, block: Block, change: Change, special: bool, name: str) -> dict[str, Change]:
@@ -147,86 +176,16 @@ def _run(reading: Reading, block: Block) -> Any:
     )
 
 
-@dataclass
-class Measured:
-    """What a model does with one block: sums, the weight that they are divided by, and the loss of each sequence."""
-
-    weight: float
-    sums: dict[str, float]
-    seen: Tensor
-    """What later replacements are compared with."""
-    losses: Tensor | None = None  # [sequences, 2]: summed loss, tokens
-
-
-class _Outcome:
-    unit: str
-
-    def __call__(self, block: Block, given: Any, clean: Measured | None) -> Measured:
-        raise NotImplementedError
-
-
-class _NextToken(_Outcome):
-    unit = "predicted token"
-
-    def __call__(self, block: Block, given: Any, clean: Measured | None) -> Measured:
-        logits = (given.logits if hasattr(given, "logits") else given)[:, :-1].float()
-        tokens, mask = (block.kwargs[name][:, 1:].to(logits.device) for name in ("input_ids", "attention_mask"))
-        logs = logits.log_softmax(-1)
-        losses = -logs.gather(2, tokens[:, :, None])[:, :, 0] * mask
-        sums = {"loss": float(losses.double().sum())}
-        if clean is not None:
-            kl = functional.kl_div(logs, clean.seen, log_target=True, reduction="none").sum(-1) * mask
-            sums["kl"] = float(kl.double().sum())
-        per_sequence = torch.stack([losses.double().sum(1), mask.double().sum(1)], dim=1).cpu()
-        return Measured(float(mask.sum()), sums, logs, per_sequence)
-
-
-class _Embedding(_Outcome):
-    unit = "sequence"
-
-    def __call__(self, block: Block, given: Any, clean: Measured | None) -> Measured:
-        last = _first_tensor(given).float()
-        mask = block.kwargs["attention_mask"].to(last)[:, :, None]
-        pooled = (last * mask).sum(1) / mask.sum(1)
-        sums = {}
-        if clean is not None:
-            sums["cosine"] = float(functional.cosine_similarity(pooled, clean.seen).double().sum())
-        return Measured(len(pooled), sums, pooled)
-
-
-class _Classes(_Outcome):
-    unit = "item"
-
-    def __call__(self, block: Block, given: Any, clean: Measured | None) -> Measured:
-        logits = (given.logits if hasattr(given, "logits") else _first_tensor(given)).float().flatten(1)
-        logs = logits.log_softmax(-1)
-        sums = {}
-        if clean is not None:
-            sums["agreement"] = float((logs.argmax(1) == clean.seen.argmax(1)).double().sum())
-            sums["kl"] = float(functional.kl_div(logs, clean.seen, log_target=True, reduction="sum"))
-        return Measured(len(logits), sums, logs)
-
-
-def _outcome(reading: Reading) -> _Outcome:
-    if reading.feed.kind != "text":
-        return _Classes()
-    return _NextToken() if reading.host.causal else _Embedding()
-
-
-def _first_tensor(given: Any) -> Tensor:
-    values = list(given.values()) if isinstance(given, dict) else given if isinstance(given, tuple | list) else [given]
-    if not values or not isinstance(values[0], Tensor):
-        raise SparsightError(f"the model gives {type(given).__name__} and no tensor: what it does cannot be compared")
-    return values[0]
-
-
-def _recovered(clean: Sums, spliced: Sums, ablated: Sums) -> dict[str, float]:
+def recovered(clean: Sums, spliced: Sums, ablated: Sums) -> dict[str, float]:
     """(L_ablated − L_spliced) / (L_ablated − L_clean), both ways of averaging."""
     low, now, high = (sums.means()["loss"] for sums in (clean, spliced, ablated))
     rows = [torch.cat(sums.per_sequence) for sums in (clean, spliced, ablated)]
     some = rows[0][:, 1] > 0
     first, second, third = (row[some, 0] / row[some, 1] for row in rows)
+    loses = third > first
+    ratios = (third - second)[loses] / (third - first)[loses]
     return {
-        "ratio_of_means": (high - now) / (high - low),
-        "mean_of_ratios": float(((third - second) / (third - first)).mean()),
+        "ratio_of_means": (high - now) / (high - low) if high != low else math.nan,
+        "mean_of_ratios": float(ratios.mean()),
+        "left_out": int((~loses).sum()),
     }

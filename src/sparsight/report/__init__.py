@@ -9,6 +9,7 @@ import torch
 
 from sparsight.core import Atlas, Source
 from sparsight.core.sampling import spread
+from sparsight.effects import raised_in
 from sparsight.pages import freezing
 from sparsight.pages.freezing import Held
 from sparsight.run import Run
@@ -83,7 +84,7 @@ def _held(run: Run, atlas: Atlas, measured: Source, drawn: Mapping[str, Mapping[
 def _features(held: Held, base: str, run: Run, atlas: Atlas, measured: Source, shown: Sequence[int]) -> None:
     """A record for each feature, and the samples that any of them shows."""
     sae, notes, verified = run.sae(), run.notes(), run.verified
-    marks = figures.marks(run.recipe)
+    marks, raised = figures.marks(run.recipe), raised_in(run)
     needed: set[int] = set()
     pictured: set[int] = set()
 
@@ -95,7 +96,10 @@ def _features(held: Held, base: str, run: Run, atlas: Atlas, measured: Source, s
                 needed.add(example["id"])
             elif "picture" in context:
                 pictured.add(context["picture"])
-        return _json([{**one, "note": notes.get(one["feature"], ""), "samples": True} for one in made])
+        for one in made:
+            one["note"], one["samples"] = notes.get(one["feature"], ""), True
+            one["tokens"] = None if raised is None else raised.of(one["feature"])
+        return _json(made)
 
     held.put_table(f"{base}/feature", shown, BLOCK, records)
     held.put_table(f"{base}/samples", sorted(needed), BLOCK, lambda ids: tiles.of_samples(measured, torch.tensor(ids)))

@@ -103,7 +103,12 @@ def index_file(folder: Path, writer: str) -> Path:
 
 def column_file(folder: Path, writer: str, number: int, column: str) -> Path:
     """Where a column of a shard is: no name is read from an index, so none can lead out of the folder."""
-    return folder / f"{writer}-{number:05d}.{column}"
+    return folder / column_name(writer, number, column)
+
+
+def column_name(writer: str, number: int, column: str) -> str:
+    """What the file of a column of a shard is called."""
+    return f"{writer}-{number:05d}.{column}"
 
 
 def read_index(path: Path) -> Index:

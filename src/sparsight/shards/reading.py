@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from sparsight.errors import SparsightError
-from sparsight.shards.index import TYPES, Folder
+from sparsight.shards.index import TYPES, Folder, column_name
 
-OPEN = 256
-"""Files that are open at once."""
+OPEN = 512
+"""Files that are open at once: half of what a process usually may."""
 PROBED, SLOW = 8, 2e-5
 """Reads that are timed, and the seconds from which on each of them comes from a disk and not from memory."""
 _CHUNK = 2**22
@@ -103,11 +103,12 @@ class Shards:
     def _handle(self, column: str, number: int) -> int:
         handle = self._open.get((column, number))
         if handle is None:
-            place = self.folder.file(self.folder.parts[number], column)
+            part = self.folder.parts[number]
+            place = os.path.join(self.folder.path, column_name(part.writer, part.number, column))
             try:
                 handle = os.open(place, os.O_RDONLY | getattr(os, "O_BINARY", 0))
             except OSError as error:
-                raise SparsightError(f"{str(place)!r} cannot be read: {error.strerror}") from None
+                raise SparsightError(f"{place!r} cannot be read: {error.strerror}") from None
             self._open[column, number] = handle
             if len(self._open) > OPEN:
                 os.close(self._open.popitem(last=False)[1])

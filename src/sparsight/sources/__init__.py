@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from sparsight import downloads
 from sparsight.errors import SparsightError, did_you_mean
 from sparsight.spec import discover, factory, names
 
@@ -20,15 +21,19 @@ def open_source(path: str) -> dict[str, Any]:
         if found is not None:
             return {"name": name, **found}
     if not Path(path).exists():
-        raise SparsightError(f"there is no file or folder {path!r}; {did_you_mean(path, known())}")
+        raise SparsightError(
+            f"there is no file or folder {path!r}; {did_you_mean(path, {*known(), *downloads.names()})}"
+        )
     raise SparsightError(
-        f"nothing reads {path!r}: give .npy, .npz, .csv, .safetensors, MNIST's idx, or a folder of pictures"
+        f"nothing reads {path!r}: give .npy, .npz, .safetensors, .csv, .parquet, .h5ad, MNIST's idx, or a folder of "
+        "pictures"
     )
 
 
 def known() -> list[str]:
-    """The names of data that need no file."""
-    return [name for name in names("source") if _asked(name, name) == {}]
+    """The names of data that need no file, or whose files were fetched."""
+    fetched = [name for name in downloads.names() if downloads.read(name).here]
+    return [*(name for name in names("source") if _asked(name, name) == {}), *fetched]
 
 
 def _asked(name: str, path: str) -> dict[str, Any] | None:

@@ -26,7 +26,7 @@ class Numbers:
         return self.order.sort(stable=True)
 
     def words(self, around: Surroundings) -> tuple[Tensor, tuple[str, ...]] | None:
-        """The word of every sample of this part, −1 where nobody knows its text, and the texts; None: there are none."""
+        """The word of every sample, −1 where its text is not known, and the texts; None: there are none."""
         tokens = around.whole("token") if around.kind == "text" else None
         if tokens is None:
             return None

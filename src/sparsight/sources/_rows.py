@@ -32,6 +32,7 @@ class Rows(Source):
         labels: Tensor | None = None,
         weight: Tensor | None = None,
         targets: Source | None = None,
+        groups: Tensor | None = None,
     ) -> None:
         """Keep `base [N, ...]`: a tensor, a NumPy array (mapped or not) or a scipy CSR matrix. It is never copied.
 
@@ -47,7 +48,7 @@ class Rows(Source):
             if column is not None and len(column) != n:
                 raise SparsightError(f"{self._what()} holds {n} samples and {len(column)} {name}: give one for each")
         self.base, self.schema, self.order = base, schema, None
-        self._labels, self._weight, self._targets = labels, weight, targets
+        self._labels, self._weight, self._targets, self._groups = labels, weight, targets, groups
 
     def _what(self) -> str:
         return "the data"
@@ -93,6 +94,9 @@ class Rows(Source):
     def weights(self) -> Tensor | None:
         return self._weight
 
+    def groups(self) -> Tensor | None:
+        return self._groups
+
     def take(self, ids: Tensor) -> Source:
         part = copy.copy(self)
         part._known = None
@@ -100,6 +104,7 @@ class Rows(Source):
         # picked here, since training asks for the weights of every batch
         part._labels = None if self._labels is None else self._labels[ids]
         part._weight = None if self._weight is None else self._weight[ids]
+        part._groups = None if self._groups is None else self._groups[ids]
         part._targets = None if self._targets is None else self._targets.take(ids)
         return part
 

@@ -3,12 +3,14 @@
 import gzip
 import math
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from sparsight import downloads
 from sparsight.core import Schema, Source
 from sparsight.errors import SparsightError
 from sparsight.sources._rows import Rows
@@ -63,14 +65,15 @@ class Idx(Rows):
     """Pictures in the layout of MNIST and its kin, gzipped or not; pixels in [0, 1].
 
     Args:
-        path: the file of images.
+        path: the file of images, or the name of a data set that `sparsight data get` fetched.
         labels: the file of labels; None: the one beside it that is named alike, if it is there.
     """
 
     pixels = True
 
     def __init__(self, *, path: str, labels: str | None = None) -> None:
-        self.path = Path(path)
+        known = downloads.known(path, "idx")
+        self.path = Path(path) if known is None else known.path()
         images = read_idx(self.path, 3)
         beside = Path(labels) if labels else self._sibling("images", "labels", "idx3", "idx1")
         found = read_idx(beside, 1) if beside is not None else None
@@ -79,7 +82,7 @@ class Idx(Rows):
             Schema(
                 n_inputs=int(np.prod(images.shape[1:])),
                 shape=images.shape[1:],
-                classes=None if found is None else tuple(str(n) for n in range(int(found.max(initial=0)) + 1)),
+                classes=None if found is None else (known and known.classes) or _counted(found),
             ),
             labels=None if found is None else torch.from_numpy(found.astype(np.int64)),
         )
@@ -104,8 +107,17 @@ class Idx(Rows):
         if place.is_dir():
             found = [file for file in sorted(place.glob("train*idx3*")) if file.is_file()]
             return {"path": str(found[0])} if found else None
-        return {"path": path} if "idx3" in place.name and place.is_file() else None
+        fits = "idx3" in place.name and place.is_file()
+        return {"path": path} if fits or downloads.known(path, "idx") is not None else None
 
     def test_part(self) -> Source | None:
         path = self._sibling("train", "t10k")
-        return None if path is None else Idx(path=str(path))
+        if path is None:
+            return None
+        test = Idx(path=str(path))
+        test.schema = replace(test.schema, classes=self.schema.classes)
+        return test
+
+
+def _counted(labels: np.ndarray) -> tuple[str, ...]:
+    return tuple(str(n) for n in range(int(labels.max(initial=0)) + 1))

@@ -71,7 +71,7 @@ class FromShards(Rows):
     def groups(self) -> Tensor | None:
         if "item" not in self.shards.folder.columns:
             return None
-        items = self.shards.whole("item").long()
+        items = self.shards.whole("item")
         return items if self.order is None else items[self.order]
 
     def context(self, id: int, reach: int = 12) -> Context | None:

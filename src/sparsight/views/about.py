@@ -6,9 +6,13 @@ from typing import Any
 import numpy as np
 
 from sparsight.core import SAE, Atlas
+from sparsight.errors import SparsightError
+from sparsight.models.origin import origin
 from sparsight.run import Run
 from sparsight.views import words
 from sparsight.views.charts import short
+from sparsight.views.effects import described as effected
+from sparsight.views.effects import tiles
 from sparsight.views.summary import described
 
 FIGURES = {
@@ -34,13 +38,15 @@ def about(run: Run, sae: SAE | None, atlas: Atlas | None) -> dict[str, Any]:
       `classes`, or None: there are none.
     - `columns`: of the atlas, with formula, cost, null and how much it rests on; {}: there is no atlas.
     - `judged`, `verified`: whether there are findings, and evidence.
+    - `effects`: what the model that the data come from does with the reconstructions, as `views.effects.described` has
+      it; None: nobody has measured it. `steers`: whether that model reads texts, and can be steered.
 
     Args:
         run: whichever.
         sae: its model; None: it has not ended.
         atlas: its facts; None: there are none.
     """
-    record, compared = described(run), run.compared()
+    record, compared, effects = described(run), run.compared(), run.effects()
     sides = [] if sae is None or sae.schema.shape is None else ["encoder", "decoder", "null"]
     if sae is not None and not sae.schema.alike:
         sides = [side for side in sides if side != "decoder"]
@@ -49,7 +55,15 @@ def about(run: Run, sae: SAE | None, atlas: Atlas | None) -> dict[str, Any]:
         "path": str(run.path),
         "summary": record,
         "lead": _lead(record),
-        "tiles": [] if record["quality"] is None else _tiles(record, atlas, compared),
+        "tiles": []
+        if record["quality"] is None
+        else [
+            *_tiles(record, atlas, compared),
+            *(
+                {"name": name, "value": value, "null": null}
+                for name, value, null in (tiles(effects) if effects else ())
+            ),
+        ],
         "compared": None if compared is None else _compared(compared),
         "features": record["n_latents"],
         "shape": None if sae is None else sae.schema.shape,
@@ -61,7 +75,17 @@ def about(run: Run, sae: SAE | None, atlas: Atlas | None) -> dict[str, Any]:
         "names": None if sae is None else sae.schema.names,
         "judged": run.judged,
         "verified": run.verified is not None,
+        "effects": None if effects is None else effected(effects),
+        "steers": sae is not None and _reads_texts(run),
     }
+
+
+def _reads_texts(run: Run) -> bool:
+    try:
+        found = origin(run.recipe["source"])
+    except SparsightError:  # its data are gone, and with them where they came from
+        return False
+    return found is not None and found.feed.get("name") == "texts"
 
 
 def columns(atlas: Atlas) -> dict[str, dict[str, Any]]:

@@ -133,7 +133,7 @@ def _codes(sae: SAE, source: Source, ids: Tensor, features: Tensor) -> Tensor:
     made = torch.zeros(len(ids), len(features))
     step = max(16, min(1024, TOGETHER // sae.n_latents))
     for part, rows in zip(ids.split(step), made.split(step), strict=True):
-        codes = sae.transform(source.gather(part).to(sae.b_dec)).map(Tensor.cpu)
+        codes = sae.transform(source.gather(part).to(sae.b_dec)).cpu()
         if codes.is_dense:
             rows.copy_(codes.values[:, features])
         else:

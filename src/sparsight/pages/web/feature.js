@@ -4,6 +4,7 @@ import { act, ask, frozen, of, samples, tiles, words } from "./ask.js";
 import { hint, shown } from "./contexts.js";
 import { NS, card, drawn, element, labelled, say, settled } from "./dom.js";
 import { filterCanvas, gaborCanvas, sampleCanvas } from "./paint.js";
+import { raisedCard, steerLink } from "./raised.js";
 import { figure, saver } from "./save.js";
 import { judged, label, shares } from "./words.js";
 
@@ -22,13 +23,15 @@ export async function open(place, { run, id }) {
       element("h1", {}, `Feature ${id}`),
       before !== null && element("span", {}, "← ", go(before)), after !== null && element("span", {}, go(after), " →"),
       element("a", { href: `#/${of(run, `features?at=${id}`)}` }, "in the grid"),
-      !frozen && element("a", { href: `#/${of(run, `play?insert=${id}`)}` }, "in the playground")),
+      !frozen && element("a", { href: `#/${of(run, `play?insert=${id}`)}` }, "in the playground"),
+      !frozen && about.steers && steerLink(run, id)),
     cards);
   if (sides.length) cards.append(filterCard(about, one, filters));
   if (one.inputs) cards.append(card(about.shape ? "Largest outputs of the decoder" : "Largest weights of the decoder", bars(one.inputs)));
   if (about.labels) cards.append(wordsCard(about, one));
   cards.append(histogramCard(one, id));
   if (Object.keys(one.classes).length) cards.append(card("Mean code in each class", bars(Object.entries(one.classes))));
+  cards.append(raisedCard(run, id, one.tokens, about.steers && !frozen));
   cards.append(noteCard(run, id, one), await examplesCard(run, about, one, filters), await neighboursCard(run, about, one));
   if (Object.keys(one.evidence).length) cards.append(evidenceCard(one));
   cards.append(measuresCard(about, one));

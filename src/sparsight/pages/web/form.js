@@ -223,7 +223,7 @@ function aside(known, start) {
 
   return {
     data: [labelled("data", data), element("datalist", { id: "data" }, known.data.map((each) => element("option", { value: each }))),
-      element("span", { className: "soft" }, "a name, a file (.npy, .npz, .csv, .safetensors, MNIST's idx), a folder of pictures, or a run, whose codes are taken")],
+      element("span", { className: "soft" }, "a name, a file (.npy, .npz, .safetensors, .csv, .parquet, .h5ad, MNIST's idx), a folder of pictures, or a run, whose codes are taken")],
     node: element("aside", {}, card("What differs", list, labelled("name of the run", name), wrong, said, element("div", { className: "controls" }, button))),
     heard: (listener) => { hear = listener; },
     begin(recipe) {

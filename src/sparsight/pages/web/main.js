@@ -1,6 +1,6 @@
 // The router: an address, a page.
 
-import { frozen, of } from "./ask.js";
+import { ask, frozen, of } from "./ask.js";
 import { announce, element, sorry } from "./dom.js";
 import { held } from "./held.js";
 
@@ -13,6 +13,7 @@ const pages = {
   feature: () => import("./feature.js"),
   live: () => import("./live.js"),
   play: () => import("./play.js"),
+  steer: () => import("./steer.js"),
   findings: () => import("./findings.js"),
 };
 const OF_A_RUN = [["overview", "Overview", ""], ["features", "Features", "features"], ["live", frozen ? "Training" : "Live", "live"], ["play", "Playground", "play"], ["findings", "Findings", "findings"]];
@@ -29,6 +30,13 @@ function parsed(hash) {
   return { ...found, page: parts[0] in pages ? parts[0] : "runs" };
 }
 
+const steering = new Map();
+/** Whether there is a model behind a run's data that reads texts; it is asked for once. */
+function steers(run) {
+  if (!steering.has(run)) steering.set(run, ask(of(run, "about")).then((about) => about.steers));
+  return steering.get(run);
+}
+
 function navigate(where) {
   const nav = document.getElementById("nav");
   const link = (href, name, on) => element("a", { href, ...(on ? { "aria-current": "page" } : {}) }, name);
@@ -42,6 +50,7 @@ function navigate(where) {
     }
   }
   nav.replaceChildren(...links);
+  if (where.run !== null && !frozen) steers(where.run).then((yes) => yes && links[0].parentNode === nav && nav.append(link(`#/${of(where.run, "steer")}`, "Steer", where.page === "steer")), () => {});
 }
 
 let leave;

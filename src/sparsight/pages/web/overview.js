@@ -2,6 +2,7 @@
 
 import { ask, of } from "./ask.js";
 import { card, element, sorry, svg } from "./dom.js";
+import { effectsCard } from "./raised.js";
 import { figure, saveCsv } from "./save.js";
 
 export async function open(place, { run }) {
@@ -24,6 +25,7 @@ export async function open(place, { run }) {
   parts.push(lazily("Training", () => charts(run, "training")));
   if (summary.ended !== null) parts.push(lazily("Codes in two dimensions", () => charts(run, "codes")));
   if (about.compared) parts.push(compared(about));
+  if (about.effects) parts.unshift(effectsCard(about.effects));
   parts.push(card("Recipe", summary.changes === null ? "" : changes(summary.changes), element("details", {}, element("summary", {}, "all that is known of it"), element("pre", { tabIndex: 0 }, JSON.stringify(summary, null, 1)))));
   place.append(...parts);
 }
