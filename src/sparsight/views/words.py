@@ -41,14 +41,14 @@ def told(atlas: Atlas, ids: Sequence[int]) -> list[dict[str, Any]]:
     if kind is not None:
         name = KINDS[kind]
         for one, row in zip(found, atlas[f"{name}_ids"][which].tolist(), strict=True):
-            one["label"] = [word(said[n]) for n in row if n >= 0]
+            one["label"] = [word(said[int(n)]) for n in row if n >= 0]
         for figure in ("score", "precision", "recall"):
             for one, value in zip(found, numbers(np.asarray(atlas[f"{name}_{figure}"][which])), strict=True):
                 one[figure] = value
     if known(atlas):
         pairs = zip(atlas["word_ids"][which].tolist(), atlas["word_shares"][which].tolist(), strict=True)
         for one, (row, shares) in zip(found, pairs, strict=True):
-            one["words"] = [[word(vocabulary[n]), round(v, 4)] for n, v in zip(row, shares, strict=True) if n >= 0]
+            one["words"] = [[word(vocabulary[int(n)]), round(v, 4)] for n, v in zip(row, shares, strict=True) if n >= 0]
     return found
 
 
