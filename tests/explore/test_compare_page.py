@@ -44,6 +44,7 @@ def test_pages_are_turned_and_remembered_and_sorted_from_either_end(page: Page, 
 def test_arrow_keys_go_from_pair_to_pair(page: Page) -> None:
     visit(page, "/compare?runs=first,second&sort=id&down=0")
     expect(page.locator(".pairs > li")).to_have_count(60)
+    expect(page.locator(".pairs a.tile").first).to_have_attribute("aria-label", "feature 0 of first")
     page.locator(".pairs a.tile").first.focus()
     page.keyboard.press("ArrowRight")
     assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "feature 1 of first"
