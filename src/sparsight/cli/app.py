@@ -47,8 +47,8 @@ def train(
         str | None,
         typer.Argument(
             help="What to train on: digits (they ship with sparsight), data that `sparsight data get` fetched, a file "
-            "(.npy, .npz, .safetensors, .csv, .parquet, .h5ad, MNIST's idx), a folder of pictures, or a run, whose "
-            "codes are taken. It may be left out where the recipe names a source."
+            "(.npy, .npz, .safetensors, .csv, .parquet, .h5ad, MNIST's idx), a folder of pictures or of shards, or a "
+            "run, whose codes are taken. It may be left out where the recipe names a source."
         ),
     ] = None,
     changes: Annotated[

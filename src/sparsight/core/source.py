@@ -30,8 +30,8 @@ class Source(ABC):
     notes: tuple[str, ...] = ()
     """What was found on opening that the user should know, a sentence each."""
     stored = False
-    """Samples are read from a disk each time, and may be more than fit into memory: batches are read ahead, and what is
-    measured is measured on a `glance`."""
+    """Samples are read from a disk or computed each time, and may be more than fit into memory: batches are read ahead,
+    and what is measured is measured on a `glance`."""
     finite = False
     """It is known already that no sample holds NaN or infinity."""
 

@@ -26,7 +26,7 @@ def open_source(path: str) -> dict[str, Any]:
         )
     raise SparsightError(
         f"nothing reads {path!r}: give .npy, .npz, .safetensors, .csv, .parquet, .h5ad, MNIST's idx, or a folder of "
-        "pictures"
+        "pictures, of shards or of another store"
     )
 
 
