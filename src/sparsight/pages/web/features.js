@@ -19,10 +19,11 @@ function stated(query, about, views) {
   palette.colours = known("colours", ["diverging"], "grey");
   palette.scale = known("scale", ["shared"], "own");
   const at = Number(query.get("at") ?? -1);
+  const usual = about.words && "label_score" in about.columns ? "label_score" : "rate"; // the most frequent say least
   return {
     of: known("of", ["encoder", "both", "null"], about.sides.includes("decoder") ? "decoder" : "encoder"),
     view: known("view", views, views[0]),
-    sort: known("sort", ["feature", ...Object.keys(about.columns)], "rate"),
+    sort: known("sort", ["feature", ...Object.keys(about.columns)], usual),
     down: query.get("up") === null,
     where: query.get("where") ?? "",
     size: Number(query.get("size")) || 0,
