@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn.functional import embedding_bag
 
 TOLERANCE = 1e-9
 """Where no atom's part of the residual is above this share of the sample, the sample is rebuilt."""
@@ -45,8 +46,9 @@ def pursue(x: Tensor, atoms: Tensor, k: int) -> Tensor:
             factor[:, 0, 0] = 1
         wanted[:, m, 0] = match[rows, pick] * going
         found = torch.cholesky_solve(wanted[:, : m + 1], factor[:, : m + 1, : m + 1])[:, :, 0]
+        rebuilt = embedding_bag(chosen[:, : m + 1], unit, mode="sum", per_sample_weights=found)
+        residual = (x - rebuilt) @ unit.T
         codes = torch.zeros_like(match).scatter(1, chosen[:, : m + 1], found)
-        residual = match - codes @ gram
     return codes / torch.where(lengths > 0, lengths, 1.0)
 
 

@@ -14,8 +14,8 @@ from sparsight.sources import open_source
 from sparsight.spec import build
 from sparsight.views import exports, figures
 
-COMPARED = 8_192
-"""Features up to which a random dictionary of as many is affordable."""
+COMPARED = 3e12
+"""Products up to which a random dictionary, whose codes are pursued one by one, is affordable: a minute or so."""
 
 
 def make(run: Run, data: str | None, out: Path | None, export: Path | None, console: Console) -> None:
@@ -25,7 +25,9 @@ def make(run: Run, data: str | None, out: Path | None, export: Path | None, cons
         raise SparsightError(f"{str(export)!r} is a file: give a folder to export to")
     training, measured = data_of(run, None if data is None else build("source", open_source(data)))
     place = out or run.path / "report.html"
-    nulls = comparison.NULLS if run.recipe["n_latents"] <= COMPARED else comparison.NULLS[:-1]
+    l0 = 1.0 if run.summary is None else run.summary["quality"]["l0"]
+    products = len(measured) * l0 * run.recipe["n_latents"] * measured.schema.n_inputs
+    nulls = comparison.NULLS if products <= COMPARED else comparison.NULLS[:-1]
     compared = comparison.beside([run], [(training, measured)], nulls)
     run.put_compared(compared)
     atlas = surveyed(run, measured)
