@@ -62,6 +62,7 @@ class Reading:
         self.host, self.feed, self.at = host, feed, list(at)
         self.channels, self.special = channels, special
         self.tap = Tap(host.module, at)
+        self._last: tuple[int, Block] | None = None
         first = feed.block(0)
         given = self.outputs(first)
         self.sites = {name: self._site(name, given[name], first) for name in self.at}
@@ -118,9 +119,16 @@ class Reading:
         Raises:
             SparsightError: a layer gives rows of another width, or another number of them, than at first.
         """
-        block = self.feed.block(number)
+        block = self._block(number)
         given = self.outputs(block)
         return {name: self._rows(name, given[name], block, number).to(dtype).cpu() for name in self.at}
+
+    def _block(self, number: int) -> Block:
+        """A block of the feed; the last one is kept, since rows and columns are asked for one after the other."""
+        last = self._last
+        if last is None or last[0] != number:
+            last = self._last = number, self.feed.block(number)
+        return last[1]
 
     def _rows(self, name: str, given: Tensor, block: Block, number: int) -> Tensor:
         site = self.sites[name]
@@ -165,7 +173,7 @@ class Reading:
 
     def columns(self, name: str, number: int) -> dict[str, Tensor]:
         """What is known of the samples of a block at a layer, [n] each."""
-        block, cells = self.feed.block(number), self.sites[name].cells
+        block, cells = self._block(number), self.sites[name].cells
         if block.keep is not None:
             return block.columns
         found = {key: column.repeat_interleave(cells) for key, column in block.columns.items()}
