@@ -93,6 +93,7 @@ def test_a_tile_of_a_feature_of_texts_is_its_words(parts_page: Page, parts_shelf
 def test_the_grid_of_words_is_walked_and_sorted_by_the_labels_score(parts_page: Page, parts_shelf: Shelf) -> None:
     score = np.asarray(parts_shelf.opened("texts").atlas["label_score"])
     visit(parts_page, "/run/texts/features")
+    expect(parts_page.locator(".wordgrid .tile").first).to_be_visible()
     parts_page.locator(".wordgrid").focus()
     parts_page.keyboard.press("Home")
     expect(parts_page.locator(".peek h2")).to_have_text(f"Feature {int(np.nanargmax(score))}")
