@@ -56,11 +56,10 @@ def harvest(
     out = Path(out)
     places = {name: out if len(reading.at) == 1 else out / folder_of(name) for name in reading.at}
     source = reading.fingerprint()
-    parts = {"model": reading.host.fingerprint(), "feed": reading.feed.fingerprint()}
     writers: dict[str, ShardWriter] = {}
     try:
         for name, place in places.items():
-            about = {**reading.about(name), "source": source, "sha256": parts, "processes": world.size}
+            about = {**reading.about(name), "source": source, "sha256": reading.sha256, "processes": world.size}
             columns = _columns(reading, name, dtype)
             writers[name] = ShardWriter(
                 place, columns, writer=f"{world.rank:04d}", rows_per_shard=rows_per_shard, about=about, resume=True

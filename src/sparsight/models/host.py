@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from sparsight.errors import SparsightError, did_you_mean
+from sparsight.feeds import Block
 from sparsight.spec import build, factory, names
 
 
@@ -42,6 +43,12 @@ class Host(ABC):
         """Move it, in place."""
         self.module.to(device)
         return self
+
+    def run(self, block: Block) -> Any:
+        """What the model gives for a block."""
+        device = self.device
+        args = (given.to(device) for given in block.args)
+        return self.module(*args, **{name: given.to(device) for name, given in block.kwargs.items()})
 
     def fingerprint(self) -> str:
         """SHA-256 of names, types and bytes of all weights and buffers."""

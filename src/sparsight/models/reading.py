@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -183,9 +184,14 @@ class Reading:
         """How many samples each block has at a layer, [blocks]."""
         return self.feed.rows(self.sites[name].cells)
 
+    @cached_property
+    def sha256(self) -> dict[str, str]:
+        """Of the `model` and of the `feed`, each hashed once: weights may take seconds."""
+        return {"model": self.host.fingerprint(), "feed": self.feed.fingerprint()}
+
     def fingerprint(self) -> str:
         """SHA-256 of the model, of what is fed to it, and of the layers."""
-        text = f"{self.host.fingerprint()} {self.feed.fingerprint()} {self.at} {self.channels} {self.special}"
+        text = f"{self.sha256['model']} {self.sha256['feed']} {self.at} {self.channels} {self.special}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def about(self, name: str) -> dict[str, Any]:

@@ -89,19 +89,19 @@ def _spliced(sae: SAE, reading: Reading, n: int, tell: Callable[[int], None] | N
         "zero": torch.zeros_like,
         "mean": lambda rows: mean.to(rows).expand(len(rows), -1),
     }
-    outcome = outcome_of(reading, _run(reading, reading.feed.block(0)))
+    outcome = outcome_of(reading, reading.host.run(reading.feed.block(0)))
     places = {"samples": False, "everywhere": True}
     if reading.feed.kind != "text" and not reading.sites[reading.at[-1]].skipped:
         del places["everywhere"]
     clean, found = Sums(), {place: {name: Sums() for name in changes} for place in places}
     for number in range(n):
         block = reading.feed.block(number)
-        reference = outcome(block, _run(reading, block), None)
+        reference = outcome(block, reading.host.run(block), None)
         clean.add(reference)
         for place, special in places.items():
             for name, change in changes.items():
                 with editing(reading.host.module, _edits(reading, block, change, special, name)):
-                    found[place][name].add(outcome(block, _run(reading, block), reference))
+                    found[place][name].add(outcome(block, reading.host.run(block), reference))
         if tell is not None:
             tell(int(reading.counts(reading.at[-1])[number]))
     return {
@@ -166,14 +166,6 @@ def _edits(reading: Reading, block: Block, change: Change, special: bool, name: 
         read: look,
         replaced: lambda given: reading.edited(replaced, given, block, lambda _: change(kept["rows"]), special),
     }
-
-
-def _run(reading: Reading, block: Block) -> Any:
-    device = reading.host.device
-    return reading.host.module(
-        *(given.to(device) for given in block.args),
-        **{name: given.to(device) for name, given in block.kwargs.items()},
-    )
 
 
 def recovered(clean: Sums, spliced: Sums, ablated: Sums) -> dict[str, float]:

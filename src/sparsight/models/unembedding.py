@@ -79,12 +79,8 @@ def in_stream(host: Host, at: str, block: Block) -> bool:
 
         return keep
 
-    device = host.device
     with editing(host.module, {name: look(name) for name in [at, *(name + INPUT for name in takers)]}):
-        host.module(
-            *(given.to(device) for given in block.args),
-            **{name: given.to(device) for name, given in block.kwargs.items()},
-        )
+        host.run(block)
     stream = seen.pop(at)
     return any(taken.shape == stream.shape and torch.equal(taken, stream) for taken in seen.values())
 
